@@ -1,0 +1,1 @@
+"""The doors: HTTP, WebSocket, MCP, the console and the command line."""

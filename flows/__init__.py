@@ -1,0 +1,1 @@
+"""Prefect flows. They only orchestrate what `ingestion` can do."""

@@ -1,0 +1,1 @@
+"""LangGraph state machines: the agents, what they stream, and how their runs are kept."""

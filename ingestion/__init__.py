@@ -1,0 +1,1 @@
+"""Media and documents into segments: probe, decode, cut, listen, look, read."""

@@ -1,0 +1,1 @@
+"""What a model or a machine can do: tool declarations, the model catalogue, engines, and where models live."""

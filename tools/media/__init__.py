@@ -1,0 +1,1 @@
+"""Media: stored by content, opened safely, decoded in a limited child."""

@@ -1,0 +1,127 @@
+"""Every setting there is. Built once, where a program starts, and passed down; nothing else reads the environment."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Server(_Section):
+    """The host's address and who may use it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback needs at least one key."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    """Port of the API, the console and MCP."""
+    keys: dict[str, SecretStr] = {}
+    """API keys by tenant: `{"team-a": "secret"}`. Without keys only loopback is served, as tenant `local`."""
+    origins: list[str] = []
+    """Browser origins, besides the host's own, that may call the API."""
+    streams: Annotated[int, Field(ge=1)] = 200
+    """Streams (SSE and WebSocket) open at once; one more is refused with a retry time."""
+
+
+class Prefect(_Section):
+    """The Prefect server that `sutradhar up` starts, always on loopback and behind an auth string."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8601
+    """Port of the Prefect UI and API; 0 takes a free one."""
+    url: str = ""
+    """Use this Prefect API instead of starting one."""
+    watch_seconds: Annotated[int, Field(ge=5)] = 60
+    """How often the watched folder's schedule looks for new files."""
+
+
+class Store(_Section):
+    """Where segments live."""
+
+    url: str = ""
+    """A Qdrant server or cluster. Empty: the embedded engine under the home folder."""
+    key: SecretStr = SecretStr("")
+    """The Qdrant server's API key."""
+    seal_points: Annotated[int, Field(ge=100)] = 10_000
+    """Points after which the embedded engine seals a part and optimises it aside."""
+
+
+class Limits(_Section):
+    """What an upload may cost, checked before anything is decoded."""
+
+    upload_bytes: int = 8 * 1024**3
+    """Largest upload."""
+    pixels: int = 3840 * 2160
+    """Largest frame or image, width x height."""
+    image_pixels: int = 64_000_000
+    """Largest still image or document page, width x height."""
+    seconds: float = 7_200.0
+    """Longest medium."""
+    frame_rate: float = 240.0
+    """Highest declared frame rate."""
+    streams: int = 16
+    """Most audio and video tracks in one file."""
+    pages: int = 2_000
+    """Most pages, sheets or slides in one document."""
+    archive_ratio: float = 100.0
+    """Highest compression ratio inside an office document."""
+    archive_bytes: int = 512 * 1024**2
+    """Largest unpacked office document."""
+    child_memory: int = 2 * 1024**3
+    """Address space of the child that decodes, in bytes."""
+    child_seconds: float = 3_600.0
+    """Longest that one decoding child may run."""
+
+
+class Budget(_Section):
+    """When a run ends by itself, with what it has and the reason."""
+
+    steps: Annotated[int, Field(ge=1)] = 40
+    """Graph steps."""
+    seconds: Annotated[float, Field(gt=0)] = 300.0
+    """Wall-clock seconds."""
+    tokens: Annotated[int, Field(ge=1)] = 20_000
+    """Prompt and completion tokens over all chat calls."""
+
+
+class Settings(BaseSettings):
+    """Sutradhar's settings: `SUTRADHAR_PORT`-style variables, nested by two underscores, or a `.env` file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SUTRADHAR_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    home: Path = Path.home() / ".sutradhar"
+    """All data: media, segments, threads, logs, secrets. Made with mode 0700."""
+    cache: Path = Path.home() / ".cache" / "sutradhar"
+    """Weights and package archives; safe to delete, shared by all homes."""
+    profile: str = "embedded"
+    """Which models serve: `embedded`, `one-gpu`, `owner` or `remote`."""
+    roles: dict[str, str] = {}
+    """Chat roles mapped to other rows than the profile's: `{"reasoning": "smollm2-135m-instruct"}`."""
+    serves: dict[str, list[str]] = {}
+    """Capabilities mapped to other rows than the profile's."""
+    devices: dict[str, float] = {}
+    """Memory budget in GB per device (`cpu`, `gpu:0`), instead of the profile's."""
+    idle_seconds: Annotated[float, Field(gt=0)] = 900.0
+    """A model unused for so long leaves memory."""
+    commercial: bool = False
+    """Refuse models whose licence forbids commercial use and take the permitted peer."""
+    offline: bool = False
+    """Never fetch; a missing model is an error that names the command to fetch it."""
+    api_keys: dict[str, SecretStr] = {}
+    """Keys of remote model providers: `{"openai": "...", "anthropic": "..."}`."""
+    watch: Path | None = None
+    """Folder that the scheduled flow ingests; default `HOME/watch`."""
+    server: Server = Server()
+    prefect: Prefect = Prefect()
+    store: Store = Store()
+    limits: Limits = Limits()
+    budget: Budget = Budget()

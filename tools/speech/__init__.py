@@ -1,0 +1,72 @@
+"""Hearing: speech to text, and where speech is."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.capability import Capability
+
+Pcm = NDArray[np.float32]
+"""Mono audio at 16 kHz, samples in -1..1, shape `[n]`."""
+
+RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """Seconds from the start of the audio."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Word:
+    start: float
+    end: float
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A stretch of speech. Times are seconds from the start of the audio; `confidence` is 0..1."""
+
+    start: float
+    end: float
+    text: str
+    language: str
+    confidence: float
+    words: list[Word]
+
+
+@dataclass(frozen=True)
+class ListenOptions:
+    """`language` is ISO 639-1, None to detect. `windows` limits listening to these stretches."""
+
+    language: str | None = None
+    task: Literal["transcribe", "translate"] = "transcribe"
+    words: bool = False
+    beam: int = 1
+    batch: int = 1
+    prompt: str | None = None
+    windows: list[Span] | None = None
+
+
+class SpeechToText(Protocol):
+    def transcribe(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
+        """Speech as timed text, in order of time, each stretch as soon as it is known."""
+        ...
+
+
+class VoiceActivity(Protocol):
+    def turns(self, audio: Pcm) -> list[Span]:
+        """Where somebody speaks, in order of time."""
+        ...
+
+
+SPEECH_TO_TEXT: Capability[SpeechToText] = Capability("speech-to-text", SpeechToText)
+VOICE_ACTIVITY: Capability[VoiceActivity] = Capability("voice-activity", VoiceActivity)

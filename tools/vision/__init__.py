@@ -1,0 +1,45 @@
+"""Seeing: text on an image, and things in it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tools.capability import Capability
+
+Image = NDArray[np.uint8]
+"""RGB, shape `[height, width, 3]`."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of width and height, 0..1."""
+
+
+@dataclass(frozen=True)
+class TextLine:
+    text: str
+    box: Box
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Detection:
+    label: str
+    box: Box
+    confidence: float
+
+
+class TextReading(Protocol):
+    def read(self, images: list[Image]) -> list[list[TextLine]]:
+        """The lines of text on each image, top to bottom."""
+        ...
+
+
+class ObjectDetection(Protocol):
+    def detect(self, images: list[Image], threshold: float) -> list[list[Detection]]:
+        """The things on each image with at least this confidence (0..1), surest first."""
+        ...
+
+
+TEXT_READING: Capability[TextReading] = Capability("text-reading", TextReading)
+OBJECT_DETECTION: Capability[ObjectDetection] = Capability("object-detection", ObjectDetection)
