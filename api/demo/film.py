@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 SIZE = (1280, 720)
 RATE = 24
+VOICE_RATE = 44_100
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,17 @@ def cut_film(samples: dict[str, Path], target: Path) -> None:
         picture = film.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "23"})
         picture.width, picture.height = SIZE
         picture.pix_fmt, picture.time_base = "yuv420p", Fraction(1, RATE)
-        voice = film.add_stream("aac", rate=44_100)
-        speech = _speech(samples[SPEECH])
+        voice = film.add_stream("aac", rate=VOICE_RATE)
+        speech, spoken = _speech(samples[SPEECH]), 0
         for n, image in enumerate(_frames(samples)):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = n, Fraction(1, RATE)
             film.mux(picture.encode(frame))
             # picture and sound lie side by side in the file, so that a player can start before it has all of it
             for sound in speech:
+                spoken += sound.samples
                 film.mux(voice.encode(sound))
-                if sound.time * RATE > n:
+                if spoken * RATE > n * VOICE_RATE:
                     break
         film.mux(picture.encode())
         film.mux(voice.encode())
@@ -77,7 +79,7 @@ def _clip(path: Path) -> Iterator[Image.Image]:
     while True:
         with av.open(str(path)) as clip:
             for frame in clip.decode(video=0):
-                yield _fitted(frame.to_image())
+                yield _fitted(frame.to_image())  # type: ignore[no-untyped-call]
 
 
 def _fitted(picture: Image.Image) -> Image.Image:
@@ -98,7 +100,7 @@ def _titled(picture: Image.Image, title: str) -> NDArray[np.uint8]:
 
 
 def _speech(path: Path) -> Iterator[av.AudioFrame]:
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=44_100)
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=VOICE_RATE)
     with av.open(str(path)) as source:
         for frame in source.decode(audio=0):
             yield from resampler.resample(frame)
