@@ -51,11 +51,9 @@ def cut_film(samples: dict[str, Path], target: Path) -> None:
             frame.pts, frame.time_base = n, Fraction(1, RATE)
             film.mux(picture.encode(frame))
             # picture and sound lie side by side in the file, so that a player can start before it has all of it
-            for sound in speech:
+            while spoken * RATE <= n * VOICE_RATE and (sound := next(speech, None)):
                 spoken += sound.samples
                 film.mux(voice.encode(sound))
-                if spoken * RATE > n * VOICE_RATE:
-                    break
         film.mux(picture.encode())
         film.mux(voice.encode())
     part.rename(target)
