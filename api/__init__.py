@@ -1,1 +1,1 @@
-"""The doors: HTTP, WebSocket, MCP, the console and the command line."""
+"""The doors: HTTP, WebSocket, MCP, console and command line."""

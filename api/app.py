@@ -1,0 +1,84 @@
+"""The application: every door of one host."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from api import failures, health, later, login, tools
+from api.auth import Guard, Keys
+from api.discovery import Address, announce, make_home, secret, secret_file, withdraw
+from api.host import Host, OpenHost, assert_safe, open_host
+from api.limits import BodyLimit
+from api.observe import Metrics, Observe
+from tools.settings import Settings
+
+
+def create_app(settings: Settings, *, opener: OpenHost = open_host, console: bool = True) -> FastAPI:
+    """The app of a host that its lifespan opens. Raises `SutradharError` for unsafe settings."""
+    make_home(settings.home)
+    assert_safe(settings)
+    keys = Keys(settings.server, secret(settings.home, "service"), secret(settings.home, "session"))
+    app = FastAPI(
+        title="Sutradhar",
+        version=_version(),
+        lifespan=_lifespan(settings, opener),
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.keys = keys
+    app.state.metrics = Metrics()
+    failures.install(app)
+    for router in (health.router, login.router, tools.router, later.later_router()):
+        app.include_router(router)
+    _stack(app, settings, keys)
+    return app
+
+
+def _stack(app: FastAPI, settings: Settings, keys: Keys) -> None:
+    """The middleware; the one that is added last runs first."""
+    app.add_middleware(BodyLimit, upload_bytes=settings.limits.upload_bytes + 1024**2)
+    if settings.server.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Last-Event-ID"],
+        )
+    app.add_middleware(Guard, server=settings.server, keys=keys)
+    app.add_middleware(Observe, metrics=app.state.metrics)
+
+
+def _lifespan(settings: Settings, opener: OpenHost) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            host = await stack.enter_async_context(opener(settings))
+            app.state.host = host
+            if settings.server.port:
+                announce(settings.home, _address(settings, host))
+                stack.callback(withdraw, settings.home, host.instance)
+            yield
+
+    return lifespan
+
+
+def _address(settings: Settings, host: Host) -> Address:
+    server = settings.server
+    name = "127.0.0.1" if server.host in ("0.0.0.0", "::", "localhost") else server.host  # noqa: S104
+    return Address(
+        url=f"http://{f'[{name}]' if ':' in name else name}:{server.port}",
+        pid=os.getpid(),
+        instance=host.instance,
+        key_file=secret_file(settings.home, "service"),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("sutradhar")
+    except PackageNotFoundError:
+        return "0+source"

@@ -1,0 +1,88 @@
+"""The host: the one owner of models, of the embedded store and of runs, composed room by room."""
+
+import os
+import stat
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from api.auth import is_loopback
+from api.discovery import make_home
+from api.limits import Streams
+from tools.bench import Bench
+from tools.errors import SutradharError
+from tools.settings import Settings
+from tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from graphs.runs import Runs
+
+
+@dataclass(frozen=True)
+class Host:
+    """An open host. `bench` works for tenant `local`; a door asks for `bench.serving(tenant)`."""
+
+    settings: Settings
+    bench: Bench
+    toolbox: Toolbox
+    runs: "Runs"
+    streams: Streams
+    instance: str = field(default_factory=lambda: uuid4().hex)
+    started: float = field(default_factory=time.time)
+
+    async def problems(self) -> list[str]:
+        """What keeps the host from working, each with its remedy; empty when it is ready."""
+        from knowledge.store import STORE, Where
+
+        found = list[str]()
+        try:
+            await self.bench.part(STORE).count("local", Where(knowledge_bases=["readiness"]))
+        except SutradharError as error:
+            found.append(f"segment store: {error}")
+        return found
+
+
+OpenHost = Callable[[Settings], AbstractAsyncContextManager[Host]]
+
+
+@asynccontextmanager
+async def open_host(settings: Settings) -> AsyncIterator[Host]:
+    """Open models, knowledge and runs under the home folder; everything is closed in the opposite order."""
+    from knowledge.open import open_knowledge
+    from tools.open import open_bench
+
+    from api.toolset import gather
+    from graphs.runs import open_runs
+
+    make_home(settings.home)
+    assert_safe(settings)
+    async with open_bench(settings) as bare, open_knowledge(bare) as bench, open_runs(bench) as runs:
+        yield Host(settings, bench, gather(), runs, Streams(settings.server.streams))
+
+
+def assert_safe(settings: Settings) -> None:
+    """Refuse to start in a state that is known to be attackable."""
+    from langgraph.checkpoint.serde import _msgpack
+
+    # read when langgraph is imported: setting the variable afterwards would do nothing
+    if not _msgpack.STRICT_MSGPACK_ENABLED:
+        raise SutradharError(
+            "LANGGRAPH_STRICT_MSGPACK is not set: a crafted checkpoint could run code.",
+            remedy="Start through `sutradhar`, or export LANGGRAPH_STRICT_MSGPACK=true.",
+        )
+    if settings.home.exists() and stat.S_IMODE(settings.home.stat().st_mode) & 0o077 and os.name == "posix":
+        raise SutradharError(f"{settings.home} can be read by others.", remedy=f"chmod 700 {settings.home}")
+    if not settings.server.keys and not is_loopback(settings.server.host):
+        raise SutradharError(
+            f"Listening on {settings.server.host!r} needs a key.",
+            remedy="""Set SUTRADHAR_SERVER__KEYS='{"team-a": "<secret>"}', or listen on 127.0.0.1.""",
+        )
+    for tenant, key in settings.server.keys.items():
+        if len(key.get_secret_value()) < 16:
+            raise SutradharError(
+                f"The key of tenant {tenant!r} is shorter than 16 characters.",
+                remedy="Make one with `python -c 'import secrets; print(secrets.token_urlsafe(32))'`.",
+            )

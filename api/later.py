@@ -1,0 +1,192 @@
+"""The owner's endpoints whose engines are not built yet: parameters are checked as they will be, the answer is 501.
+
+One row per endpoint; the table is the documentation and the OpenAPI.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, File, Form, UploadFile, WebSocket
+from pydantic import BaseModel, Field, create_model
+
+from tools.errors import InvalidInput, NotInstalled
+
+FileIn = Annotated[UploadFile, File()]
+Level = Literal["low", "medium", "high"]
+Length = Literal["short", "medium", "long"]
+Text = Annotated[str, Field(min_length=1, max_length=100_000)]
+
+
+@dataclass(frozen=True)
+class Later:
+    """`parameters` maps a name to its type, or to (type, default). `instead` says what works today."""
+
+    path: str
+    summary: str
+    parameters: dict[str, Any]
+    instead: str
+    at_least_one: bool = False
+
+
+_ASK = "Ingest the video (POST /api/v1/knowledge/ingest), then ask about it at POST /api/v1/chat."
+_TOOL = "POST /api/v1/tools/transcribe transcribes an ingested medium; /api/v1/knowledge/ingest takes the file."
+_NONE = "Nothing on this host does it yet."
+
+LATER = (
+    Later(
+        "/api/v1/avatar/generate",
+        "Make a talking head speak",
+        {
+            "audio_file": FileIn,
+            "avatar_style": (Literal["realistic", "cartoon", "mesh"], "realistic"),
+            "lip_sync": (bool, True),
+            "portrait": (FileIn | None, None),
+        },
+        _NONE,
+    ),
+    Later("/api/v1/avatar/lip-sync", "Fit lips to speech", {"video_file": FileIn, "audio_file": FileIn}, _NONE),
+    Later(
+        "/api/v1/stt/transcribe",
+        "Transcribe speech",
+        {"audio_file": FileIn, "language": (str, "auto"), "real_time": (bool, False)},
+        _TOOL,
+    ),
+    Later(
+        "/api/v1/tts/synthesize",
+        "Speak a text",
+        {
+            "text": Text,
+            "language": str,
+            "voice": (str, "default"),
+            "emotion": (str, "neutral"),
+            "speed": (Annotated[float, Field(ge=0.25, le=4)], 1.0),
+        },
+        _NONE,
+    ),
+    Later(
+        "/api/v1/tts/batch",
+        "Speak many texts",
+        {
+            "texts": Annotated[list[Text], Field(min_length=1, max_length=1_000)],
+            "language": str,
+            "voice": (str, "default"),
+        },
+        _NONE,
+    ),
+    Later(
+        "/api/v1/agent/code",
+        "Write and test code",
+        {"prompt": Text, "language": str, "framework": (str | None, None), "complexity": (Level, "medium")},
+        _NONE,
+    ),
+    Later(
+        "/api/v1/agent/research",
+        "Research a topic",
+        {"topic": Text, "depth": (Level, "medium"), "sources": (Annotated[int, Field(ge=1, le=100)], 5)},
+        "POST /api/v1/chat answers from the knowledge bases with citations.",
+    ),
+    Later(
+        "/api/v1/agent/content",
+        "Write content",
+        {"topic": Text, "content_type": str, "length": (Length, "medium"), "style": (str, "professional")},
+        _NONE,
+    ),
+    Later(
+        "/api/v1/rag/analyze",
+        "Analyse text, image and video together",
+        {
+            "text": (str | None, None),
+            "image": (FileIn | None, None),
+            "video": (FileIn | None, None),
+            "context": (str | None, None),
+        },
+        _ASK,
+        at_least_one=True,
+    ),
+    Later(
+        "/api/v1/rag/generate",
+        "Answer from a knowledge base",
+        {
+            "query": Text,
+            "knowledge_base": str,
+            "modality": (Literal["text", "image", "video"], "text"),
+            "temporal_context": (bool, True),
+        },
+        "POST /api/v1/chat does this, streamed and with citations.",
+    ),
+    Later(
+        "/api/v1/video/analyze",
+        "Analyse a video",
+        {
+            "video_file": FileIn,
+            "analysis_type": (str, "comprehensive"),
+            "output_format": (Literal["text", "json"], "text"),
+        },
+        _ASK,
+    ),
+    Later(
+        "/api/v1/video/describe",
+        "Describe a video",
+        {
+            "video_file": FileIn,
+            "detail_level": (Level, "medium"),
+            "include_objects": (bool, True),
+            "include_actions": (bool, True),
+        },
+        _ASK,
+    ),
+    Later(
+        "/api/v1/video/summarize",
+        "Summarise a video",
+        {"video_file": FileIn, "summary_length": (Length, "medium"), "focus_areas": (list[str] | None, None)},
+        _ASK,
+    ),
+    Later(
+        "/api/v1/video/generate-content",
+        "Write content from a video",
+        {
+            "video_file": FileIn,
+            "content_type": str,
+            "style": (str, "professional"),
+            "target_length": (Length, "medium"),
+        },
+        _ASK,
+    ),
+    Later("/v1/audio/transcriptions", "OpenAI: transcribe", {"file": FileIn, "model": str}, _TOOL),
+    Later("/v1/audio/speech", "OpenAI: speak", {"model": str, "input": Text, "voice": str}, _NONE),
+)
+
+SOCKETS = ("/api/v1/stt/stream", "/api/v1/rag/stream", "/api/v1/video/stream-analysis")
+
+
+def _answer(row: Later) -> Any:
+    """The route of one row: its form or JSON body is validated by the row's model."""
+    fields = {name: kind if isinstance(kind, tuple) else (kind, ...) for name, kind in row.parameters.items()}
+    takes_files = any("UploadFile" in repr(kind) for kind, _ in fields.values())
+    name = "".join(word.title() for word in row.path.replace("-", "/").split("/")[2:])
+    model = create_model(name, __config__={"extra": "forbid"}, **fields)  # type: ignore[call-overload]
+    body = Annotated[model, Form()] if takes_files else model
+
+    async def answer(parameters: BaseModel) -> None:
+        if row.at_least_one and not parameters.model_fields_set:
+            raise InvalidInput(f"{row.path} needs at least one of: {', '.join(row.parameters)}.")
+        raise NotInstalled(f"{row.path} is not built yet: nothing here can do this.", remedy=row.instead)
+
+    answer.__annotations__["parameters"] = body
+    return answer
+
+
+async def _socket(socket: WebSocket) -> None:
+    await socket.accept()
+    path = socket.url.path
+    await socket.send_json(NotInstalled(f"{path} is not built yet.", remedy=_ASK).body())
+    await socket.close(1011, "not built yet")
+
+
+def later_router() -> APIRouter:
+    router = APIRouter()
+    for row in LATER:
+        router.post(row.path, summary=row.summary, tags=["later"], status_code=501)(_answer(row))
+    for path in SOCKETS:
+        router.add_api_websocket_route(path, _socket)
+    return router
