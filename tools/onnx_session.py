@@ -1,0 +1,20 @@
+"""ONNX Runtime sessions that share a machine: bounded threads that do not spin, and no chatter."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def open_session(weights: Path, device: str, threads: int = 0) -> Any:
+    """An `onnxruntime.InferenceSession` on a device; `threads` 0 means one per core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # idle threads that spin take the cores from the other models for milliseconds after each call
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    kind, _, index = device.partition(":")
+    cuda = [("CUDAExecutionProvider", {"device_id": int(index or 0)})] if kind == "gpu" else []
+    return onnxruntime.InferenceSession(str(weights), options, providers=[*cuda, "CPUExecutionProvider"])

@@ -1,0 +1,173 @@
+"""Whisper by faster-whisper (CTranslate2), over the windows that a voice activity detector found.
+
+faster-whisper's own detector never runs here: windows come with the options, or the audio is cut where it is quiet.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.catalog import Row
+from tools.errors import InvalidInput
+from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
+from tools.speech.repeats import Echoes, is_loop
+from tools.speech.windows import windows
+
+if TYPE_CHECKING:
+    from faster_whisper.transcribe import Segment
+
+_STRETCH = 300.0
+"""Seconds of audio whose features are held at once; bounds memory to about 150 MB however long the audio is."""
+_TAIL = 1.0
+"""Seconds at the end of a window that may stay without text before they are listened to again."""
+_SILENT = 0.6
+_UNSURE = -1.0
+
+
+class Whisper:
+    """Options of the row: `compute_type` (int8), `threads` (CPU threads, default all)."""
+
+    def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
+        from faster_whisper import WhisperModel
+
+        kind, _, index = device.partition(":")
+        self._model = WhisperModel(
+            str(files["model.bin"].parent),
+            device="cuda" if kind == "gpu" else "cpu",
+            device_index=int(index or 0),
+            compute_type=str(row.options.get("compute_type", "int8" if kind == "cpu" else "int8_float16")),
+            cpu_threads=int(row.options.get("threads", os.cpu_count() or 1)),
+            local_files_only=True,
+        )
+
+    def transcribe(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
+        """Speech as timed text, in order of time, each stretch as soon as it is known."""
+        language = self._known(options.language)
+        echoes, end = Echoes(), 0.0
+        for group in _stretches(windows(audio, options.windows), options.batch):
+            first, last = group[0].start, group[-1].end
+            part = audio[int(first * RATE) : int(last * RATE) + 1]
+            local = [Span(each.start - first, each.end - first) for each in group]
+            # the language is told by the first stretch and then kept: speakers rarely change it, a detector often
+            language, segments = self._listen(part, local, options, language)
+            for segment in segments:
+                heard = _heard(segment, first, "en" if options.task == "translate" else language)
+                if _is_speech(segment) and heard.end > end - 0.5 and echoes.is_news(heard.text):
+                    end = max(end, heard.end)
+                    yield heard
+
+    def _known(self, language: str | None) -> str | None:
+        if language is not None and language not in self._model.supported_languages:
+            raise InvalidInput(
+                f"This Whisper does not know the language {language!r}.",
+                remedy="Give an ISO 639-1 code such as en or hi, or none to have it detected.",
+                param="language",
+            )
+        return language
+
+    def _listen(
+        self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
+    ) -> tuple[str, Iterator["Segment"]]:
+        # a word's time may move a sequential pass back by a second and say its words twice; batched passes never seek
+        if options.batch > 1 or options.words:
+            return self._listen_batched(audio, spans, options, language)
+        clips = [edge for span in spans for edge in (span.start, span.end)]
+        segments, info = self._model.transcribe(
+            audio, clip_timestamps=clips, condition_on_previous_text=False, **_settings(options, language)
+        )
+        return info.language, segments
+
+    def _listen_batched(
+        self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
+    ) -> tuple[str, Iterator["Segment"]]:
+        from faster_whisper import BatchedInferencePipeline
+
+        segments, info = BatchedInferencePipeline(self._model).transcribe(
+            audio,
+            clip_timestamps=[{"start": span.start, "end": span.end} for span in spans],
+            batch_size=options.batch,
+            without_timestamps=False,
+            **_settings(options, language),
+        )
+        return info.language, self._mended(audio, spans, segments, options, info.language)
+
+    def _mended(
+        self, audio: Pcm, spans: list[Span], segments: Iterator["Segment"], options: ListenOptions, language: str
+    ) -> Iterator["Segment"]:
+        """Batched segments, with the windows that they fail on heard again one by one.
+
+        A batched pass neither retries a loop at a higher temperature nor goes on after its last timestamp.
+        """
+        for span, own in _by_window(spans, segments):
+            good = own if not any(is_loop(each.text) for each in own) else []
+            yield from good
+            heard = good[-1].end if good else span.start
+            if span.end - heard > _TAIL and (good or own):
+                again, _ = self._model.transcribe(
+                    audio,
+                    clip_timestamps=[heard, span.end],
+                    condition_on_previous_text=False,
+                    **_settings(options, language),
+                )
+                yield from again
+
+
+def _settings(options: ListenOptions, language: str | None) -> dict[str, Any]:
+    return {
+        "language": language,
+        "task": options.task,
+        "beam_size": options.beam,
+        "initial_prompt": options.prompt,
+        "word_timestamps": options.words,
+        "vad_filter": False,
+    }
+
+
+def _stretches(spans: list[Span], batch: int) -> Iterator[list[Span]]:
+    """Windows in groups: a whole batch, or what lies within a bounded stretch of audio."""
+    group: list[Span] = []
+    for span in spans:
+        full = len(group) >= batch if batch > 1 else bool(group) and span.end - group[0].start > _STRETCH
+        if group and full:
+            yield group
+            group = []
+        group.append(span)
+    if group:
+        yield group
+
+
+def _by_window(spans: list[Span], segments: Iterator["Segment"]) -> Iterator[tuple[Span, list["Segment"]]]:
+    """Each window with its segments, as soon as a segment of a later window shows that it is complete."""
+    waiting, own = list(spans), list["Segment"]()
+    for segment in segments:
+        while len(waiting) > 1 and segment.start >= waiting[1].start - 0.01:
+            yield waiting.pop(0), own
+            own = []
+        own.append(segment)
+    for span in waiting:
+        yield span, own
+        own = []
+
+
+def _is_speech(segment: "Segment") -> bool:
+    silent = segment.no_speech_prob > _SILENT and segment.avg_logprob < _UNSURE
+    return not silent and not is_loop(segment.text)
+
+
+def _heard(segment: "Segment", offset: float, language: str) -> Heard:
+    words = [
+        Word(round(word.start + offset, 3), round(word.end + offset, 3), word.word.strip(), round(word.probability, 4))
+        for word in segment.words or []
+    ]
+    sure = sum(word.probability for word in words) / len(words) if words else math.exp(min(0.0, segment.avg_logprob))
+    start = round(segment.start + offset, 3)
+    return Heard(
+        start=start,
+        end=max(start, round(segment.end + offset, 3)),
+        text=segment.text.strip(),
+        language=language,
+        confidence=round(min(1.0, sure), 4),
+        words=words,
+    )
