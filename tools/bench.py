@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from tools.capability import Capability, Lease, Part
 from tools.catalog import Catalog, Choice
 from tools.errors import NotInstalled
-from tools.events import Emit, ignore
+from tools.events import Emit, ToolEvent, ignore
 from tools.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +51,13 @@ class Bench:
     emit: Emit = ignore
     parts: Mapping[str, object] = field(default_factory=dict)
     host: ToolHost | None = None
+    running: ToolEvent | None = None
+
+    def progress(self, *, note: str = "", fraction: float | None = None, data: dict[str, Any] | None = None) -> None:
+        """Tell the listener how far the running tool is; `data` is a part of its result. Silent outside a tool."""
+        if self.running is not None:
+            part = {"state": "progress", "note": note, "fraction": fraction, "data": data}
+            self.emit(self.running.model_copy(update=part))
 
     def choose(self, capability: Capability[Any], *, model: str | None = None, language: str | None = None) -> Choice:
         """The row that serves a capability, by name or by the profile's order, language and licence.

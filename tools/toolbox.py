@@ -8,7 +8,7 @@ async def detect_language(input: Text, bench: Bench) -> Language:
 import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
 from uuid import uuid4
 
@@ -42,10 +42,11 @@ class Tool(Generic[In, Out]):
     async def __call__(self, input: In, bench: Bench) -> Out:
         """Run the tool here, telling the bench's listener when it starts and ends."""
         call, started = uuid4().hex[:12], time.perf_counter()
-        bench.emit(ToolEvent(tool=self.name, call=call, state="started"))
+        begun = ToolEvent(tool=self.name, call=call, state="started")
+        bench.emit(begun)
         state: Literal["finished", "failed"] = "failed"
         try:
-            output = await self.function(input, bench)
+            output = await self.function(input, replace(bench, running=begun))
             state = "finished"
             return output
         finally:
