@@ -1,0 +1,171 @@
+"""The weight store: one folder per catalogue row, in which every file matches the row's digest."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import AsyncFileLock
+
+from tools.catalog import File, Row
+from tools.errors import InvalidInput, NotInstalled
+from tools.events import Emit, ModelEvent, ignore
+from tools.sources import SourceFailed
+from tools.sources.archive import is_pickle
+from tools.sources.fetching import Fetching, Gauge
+
+_RECORD = "verified.json"
+
+
+class WeightStore:
+    """Weights under `root/weights/<row id>/`, fetched once whoever asks and however often.
+
+    With `offline` nothing is fetched. `hub` is another model hub than the one that huggingface_hub is configured for.
+    """
+
+    def __init__(self, root: Path, *, offline: bool = False, hub: str | None = None) -> None:
+        self._root = root
+        self._offline = offline
+        self._hub = hub
+
+    def folder(self, row: Row) -> Path:
+        """Where the row's files lie."""
+        return self._root / "weights" / row.id
+
+    def missing(self, row: Row) -> list[File]:
+        """The files that are not there, or are no longer what was verified. Only looks, does not read them."""
+        record = self._read_record(row)
+        return [file for file in row.files if not _is_verified(self._path(row, file), file, record.get(file.name))]
+
+    def size(self, row: Row) -> int:
+        """Bytes that the row takes on the disk, with what an interrupted download left."""
+        folders = (self.folder(row), self._archives(row))
+        return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+
+    async def remove(self, row: Row) -> None:
+        """Delete the row's files; sources that are local paths are left alone."""
+        async with self._lock(row):
+            for folder in (self.folder(row), self._archives(row)):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def ensure(self, row: Row, emit: Emit = ignore) -> dict[str, Path]:
+        """The row's files by name, fetching what is missing.
+
+        Raises `NotInstalled` when a file cannot be had: offline, no network, or no source with the right bytes.
+        """
+        if await asyncio.to_thread(self.missing, row):
+            async with self._lock(row):
+                # another process may have fetched them while this one waited
+                if missing := await asyncio.to_thread(self.missing, row):
+                    await self._fetch(row, missing, emit)
+        return {file.name: self._path(row, file) for file in row.files}
+
+    async def _fetch(self, row: Row, missing: list[File], emit: Emit) -> None:
+        missing = [file for file in missing if not await self._adopt(row, file)]
+        if not missing:
+            return
+        if self._offline and not all(source.startswith(("file:", "~")) for file in missing for source in file.sources):
+            raise _not_installed(row, f"{row.title} is not on this machine, and fetching is switched off.")
+        self._check_room(row, missing)
+        gauge = Gauge(row, sum(file.size or 0 for file in missing), emit)
+        archives = self._archives(row)
+        archives.mkdir(parents=True, exist_ok=True)
+        async with Fetching(archives, gauge, hub=self._hub) as fetching:
+            results = await asyncio.gather(*(self._file(row, file, fetching) for file in missing))
+        failures = [failure for failure in results if failure]
+        if failures:
+            emit(ModelEvent(model=row.id, device=row.device, state="failed", note=failures[0]))
+            raise _not_installed(row, f"{row.title} cannot be fetched: {'; '.join(failures)}.")
+        await asyncio.to_thread(shutil.rmtree, archives, ignore_errors=True)
+
+    async def _file(self, row: Row, file: File, fetching: Fetching) -> str:
+        """Fetch one file; returns why it could not be had, or nothing."""
+        failures = []
+        for source in file.sources:
+            path = self._path(row, file)
+            part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                sha256 = await fetching.assemble(source, file, part)
+                if not row.options.get("weights_only") and await asyncio.to_thread(is_pickle, part):
+                    raise SourceFailed("it is a pickle, which can run code when it is loaded")
+                part.replace(path)
+                self._remember(row, file, sha256)
+                return ""
+            except SourceFailed as failure:
+                failures.append(f"{source.partition(' + ')[0]}: {failure}")
+            finally:
+                part.unlink(missing_ok=True)
+        return f"{file.name}: {'; '.join(failures)}"
+
+    async def _adopt(self, row: Row, file: File) -> bool:
+        """Take a file that somebody put into the folder, when it has the right digest."""
+        path = self._path(row, file)
+        if file.sha256 is None or not path.is_file():
+            return False
+        sha256 = await asyncio.to_thread(_sha256, path)
+        if sha256 == file.sha256:
+            self._remember(row, file, sha256)
+        return sha256 == file.sha256
+
+    def _check_room(self, row: Row, missing: list[File]) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        # an archive and the file that is taken out of it lie beside each other for a while
+        needed, free = 2 * sum(file.size or 0 for file in missing), shutil.disk_usage(self._root).free
+        if needed > free:
+            raise NotInstalled(
+                f"Fetching {row.title} needs {needed / 1e9:.1f} GB; {str(self._root)!r} has {free / 1e9:.1f} GB.",
+                remedy="Free some, or point SUTRADHAR_CACHE to a larger disk.",
+            )
+
+    def _path(self, row: Row, file: File) -> Path:
+        name = PurePosixPath(file.name)
+        if name.is_absolute() or ".." in name.parts or not name.parts or name.parts[0] == _RECORD:
+            raise InvalidInput(f"{file.name!r} is not a name for a weight file.", remedy="Use a relative path.")
+        return self.folder(row) / name
+
+    def _archives(self, row: Row) -> Path:
+        return self._root / "archives" / row.id
+
+    def _lock(self, row: Row) -> AsyncFileLock:
+        folder = self._root / "weights"
+        folder.mkdir(parents=True, exist_ok=True)
+        return AsyncFileLock(folder / f".{row.id}.lock", timeout=-1)
+
+    def _read_record(self, row: Row) -> dict[str, Any]:
+        with suppress(OSError, ValueError):
+            record = json.loads((self.folder(row) / _RECORD).read_text(encoding="utf-8"))
+            return record if isinstance(record, dict) else {}
+        return {}
+
+    def _remember(self, row: Row, file: File, sha256: str) -> None:
+        stat = self._path(row, file).stat()
+        record = self._read_record(row)
+        record[file.name] = {"sha256": sha256, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        part = self.folder(row) / f".{_RECORD}.{os.getpid()}"
+        part.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        part.replace(self.folder(row) / _RECORD)
+
+
+def _is_verified(path: Path, file: File, seen: Any) -> bool:
+    if not isinstance(seen, dict) or (file.sha256 is not None and seen.get("sha256") != file.sha256):
+        return False
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return (stat.st_size, stat.st_mtime_ns) == (seen.get("size"), seen.get("mtime_ns"))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_installed(row: Row, message: str) -> NotInstalled:
+    return NotInstalled(message, remedy=f"Run `sutradhar models fetch {row.id}` where there is a network.")
