@@ -74,6 +74,7 @@ def _server_environment(settings: Settings, server: PrefectServer) -> dict[str, 
         "PREFECT_SERVER_API_AUTH_STRING": server.auth.get_secret_value(),
         "PREFECT_SERVER_API_HOST": "127.0.0.1",
         "PREFECT_UI_API_URL": server.url,
+        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         # a home that slept for a day must not wake to a day of due watch runs
         "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT2M",
