@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tools.capability import Endpoint
+from tools.errors import InvalidInput
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,15 @@ def child_environment() -> dict[str, str]:
     # an OpenMP worker that spins while it waits makes every other model on the machine many times slower
     polite = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     return {**polite, **kept, "PYTHONUNBUFFERED": "1"}
+
+
+def only_served(title: str, method: Callable[..., Any]) -> InvalidInput:
+    """What a caller is told who treats a server like an object."""
+    return InvalidInput(
+        f"{title} is a server; {method.__name__!r} cannot be called.", remedy="Use the lease's `endpoint`."
+    )
+
+
+def not_served(title: str) -> InvalidInput:
+    """What a caller is told who treats an object like a server."""
+    return InvalidInput(f"{title} is not a server.", remedy="Call its methods instead.")

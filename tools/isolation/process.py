@@ -21,8 +21,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tools.capability import Endpoint
 from tools.catalog import Row
-from tools.errors import EngineFailed, InvalidInput, NotInstalled, SutradharError, from_body
-from tools.isolation import Limits, Tail, child, child_environment
+from tools.errors import EngineFailed, NotInstalled, SutradharError, from_body
+from tools.isolation import Limits, Tail, child, child_environment, not_served
 from tools.isolation.results import item_hint, rebuild, return_hint
 
 P = ParamSpec("P")
@@ -61,7 +61,7 @@ class ChildEngine:
 
     @property
     def endpoint(self) -> Endpoint:
-        raise InvalidInput(f"{self._title} is not a server.", remedy="Call its methods instead.")
+        raise not_served(self._title)
 
     async def load(self, orders: dict[str, Any]) -> None:
         """Have the child build its engine; raises what the engine's constructor raised."""

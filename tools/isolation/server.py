@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ import aiohttp
 
 from tools.capability import Endpoint
 from tools.catalog import Row
-from tools.errors import EngineFailed, InvalidInput, NotInstalled
-from tools.isolation import Tail, child_environment, guard
+from tools.errors import EngineFailed, NotInstalled
+from tools.isolation import Tail, child_environment, guard, only_served
 from tools.isolation.child import find
 
 _STOP_SECONDS = 10.0
@@ -67,16 +67,11 @@ class ServerEngine:
     def endpoint(self) -> Endpoint:
         return Endpoint(url=f"{self._root}/v1", model=self._row.id, key=self._key)
 
-    async def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        raise InvalidInput(
-            f"{self._row.title} is a server; {method.__name__!r} cannot be called.", remedy="Use `endpoint`."
-        )
+    def call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        raise only_served(self._row.title, method)
 
-    async def stream(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        raise InvalidInput(
-            f"{self._row.title} is a server; {method.__name__!r} cannot be called.", remedy="Use `endpoint`."
-        )
-        yield
+    def stream(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        raise only_served(self._row.title, method)
 
     async def wait_ready(self, health: str, seconds: float) -> None:
         """Wait until the health path answers; raises `EngineFailed` with the log's tail."""

@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tools.capability import Endpoint
 from tools.catalog import Row
-from tools.errors import EngineFailed, InvalidInput, NotInstalled, SutradharError
+from tools.errors import EngineFailed, NotInstalled, SutradharError
+from tools.isolation import not_served
 from tools.isolation.child import find
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _AHEAD = 8
+_CLOSE_SECONDS = 30.0
 _DONE = object()
 
 
@@ -38,7 +41,7 @@ class ThreadEngine:
 
     @property
     def endpoint(self) -> Endpoint:
-        raise InvalidInput(f"{self._title} is not a server.", remedy="Call its methods instead.")
+        raise not_served(self._title)
 
     async def _run(self, work: Callable[[], Any]) -> Any:
         if self._closed:
@@ -96,7 +99,8 @@ class ThreadEngine:
     async def close(self) -> None:
         """Wait for running calls, then drop the engine."""
         self._closed = True
-        await asyncio.to_thread(self._pool.shutdown, cancel_futures=True)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self._pool.shutdown, cancel_futures=True), _CLOSE_SECONDS)
         if hasattr(self._engine, "close"):
             await asyncio.to_thread(self._engine.close)
         self._engine = None
