@@ -7,8 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from api import failures, health, later, login, tools
+from api import chat, failures, graphs, health, later, login, openai, threads, tools
 from api.auth import Guard, Keys
 from api.discovery import Address, announce, make_home, secret, secret_file, withdraw
 from api.host import Host, OpenHost, assert_safe, open_host
@@ -32,10 +34,22 @@ def create_app(settings: Settings, *, opener: OpenHost = open_host, console: boo
     app.state.keys = keys
     app.state.metrics = Metrics()
     failures.install(app)
-    for router in (health.router, login.router, tools.router, later.later_router()):
-        app.include_router(router)
+    for door in (health, login, chat, threads, openai, tools, graphs):
+        app.include_router(door.router)
+    app.include_router(later.later_router())
+    app.router.routes.append(Route("/mcp", _McpDoor(app)))
     _stack(app, settings, keys)
     return app
+
+
+class _McpDoor:
+    """Passes on to the MCP app, which is made when the host is open."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app.state.mcp(scope, receive, send)
 
 
 def _stack(app: FastAPI, settings: Settings, keys: Keys) -> None:
@@ -56,8 +70,12 @@ def _lifespan(settings: Settings, opener: OpenHost) -> Callable[[FastAPI], Abstr
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            host = await stack.enter_async_context(opener(settings))
+            from api.mcp import mcp_app
+
+            host = await stack.enter_async_context(opener(settings, app.state.metrics))
             app.state.host = host
+            app.state.mcp = mcp_app(host.toolbox, host.bench.serving)
+            await stack.enter_async_context(app.state.mcp.lifespan(app.state.mcp))
             if settings.server.port:
                 announce(settings.home, _address(settings, host))
                 stack.callback(withdraw, settings.home, host.instance)

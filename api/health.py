@@ -2,11 +2,9 @@
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from api.deps import HostDep
-from api.observe import Metrics
 
 router = APIRouter(tags=["health"])
 
@@ -26,8 +24,7 @@ async def ready(host: HostDep) -> JSONResponse:
 
 
 @router.get("/metrics")
-async def metrics(host: HostDep, request: Request) -> Response:
+async def metrics(host: HostDep) -> Response:
     """Prometheus metrics."""
-    kept: Metrics = request.app.state.metrics
-    kept.streams.set(host.streams.open)
-    return Response(generate_latest(kept.registry), media_type=CONTENT_TYPE_LATEST)
+    host.metrics.streams.set(host.streams.open)
+    return Response(generate_latest(host.metrics.registry), media_type=CONTENT_TYPE_LATEST)

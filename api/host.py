@@ -12,6 +12,7 @@ from uuid import uuid4
 from api.auth import is_loopback
 from api.discovery import make_home
 from api.limits import Streams
+from api.observe import Metrics
 from tools.bench import Bench
 from tools.errors import SutradharError
 from tools.settings import Settings
@@ -30,6 +31,7 @@ class Host:
     toolbox: Toolbox
     runs: "Runs"
     streams: Streams
+    metrics: Metrics
     instance: str = field(default_factory=lambda: uuid4().hex)
     started: float = field(default_factory=time.time)
 
@@ -45,11 +47,11 @@ class Host:
         return found
 
 
-OpenHost = Callable[[Settings], AbstractAsyncContextManager[Host]]
+OpenHost = Callable[[Settings, Metrics], AbstractAsyncContextManager[Host]]
 
 
 @asynccontextmanager
-async def open_host(settings: Settings) -> AsyncIterator[Host]:
+async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
     """Open models, knowledge and runs under the home folder; everything is closed in the opposite order."""
     from knowledge.open import open_knowledge
     from tools.open import open_bench
@@ -60,7 +62,7 @@ async def open_host(settings: Settings) -> AsyncIterator[Host]:
     make_home(settings.home)
     assert_safe(settings)
     async with open_bench(settings) as bare, open_knowledge(bare) as bench, open_runs(bench) as runs:
-        yield Host(settings, bench, gather(), runs, Streams(settings.server.streams))
+        yield Host(settings, bench, gather(), runs, Streams(settings.server.streams), metrics)
 
 
 def assert_safe(settings: Settings) -> None:

@@ -58,20 +58,27 @@ async def serve(settings: Settings, opener: OpenHost = open_fake_host, **options
 Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
-@pytest.fixture
-def keyed(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of a home that the tests of one file share."""
+    return Settings(home=tmp_path_factory.mktemp("home") / "home", offline=True, _env_file=None)
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings with two tenants' keys."""
-    return settings.model_copy(update={"server": Server(keys=KEYS)})
+    home = tmp_path_factory.mktemp("keyed") / "home"
+    return Settings(home=home, offline=True, server=Server(keys=KEYS), _env_file=None)
 
 
-@pytest.fixture
-async def open_door(settings: Settings) -> AsyncIterator[Served]:
+@pytest.fixture(scope="module")
+async def open_door(shared: Settings) -> AsyncIterator[Served]:
     """A host without keys."""
-    async with serve(settings) as served:
+    async with serve(shared) as served:
         yield served
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def locked(keyed: Settings) -> AsyncIterator[Served]:
     """A host with keys."""
     async with serve(keyed) as served:

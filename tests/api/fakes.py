@@ -1,14 +1,24 @@
 """Fakes for the doors' tests: three tools, no models, a segment store in memory, scripted runs."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from api.host import Host
 from api.limits import Streams
+from api.observe import Metrics
+from graphs.catalog import Agent
+from graphs.context import Context
+from graphs.events import Answer, Citation, Evidence, Token
+from graphs.runs import open_runs
 from tools.bench import Bench
 from tools.capability import Lease
 from tools.catalog import Catalog
@@ -58,8 +68,63 @@ class NoModels:
         raise NotFound(f"There is no model {model!r}.")
 
 
+class State(TypedDict):
+    question: str
+    answer: str
+
+
+async def recall(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Find one moment; a question that says «wait» waits for ever, «break» breaks, «ask» asks."""
+    question = state["question"]
+    if "wait" in question:
+        await asyncio.Event().wait()
+    if "break" in question:
+        raise EngineFailed("The engine died.", remedy="Try again.")
+    if "ask" in question:
+        return {"question": interrupt({"text": "Which?", "options": ["this", "that"]})}
+    runtime.context.emit(Evidence(moments=[MOMENT]))
+    return {}
+
+
+async def draft(state: State, runtime: Runtime[Context]) -> dict[str, Any]:
+    """Say the question again, word by word."""
+    count = int(found[1]) if (found := re.search(r"(\d+) tokens", state["question"])) else 0
+    words = state["question"].split() if not count else ["word"] * count
+    for word in words:
+        runtime.context.emit(Token(text=f"{word} "))
+        await asyncio.sleep(0)
+    runtime.context.ledger.enter(7, len(words))
+    return {"answer": " ".join(words)}
+
+
+MOMENT = Citation(n=1, source="a.mp4", media="0" * 64, modality="speech", text="said", start=7.0, end=12.0, score=1.0)
+
+
+def _build() -> StateGraph[Any, Context, Any, Any]:
+    graph = StateGraph(State, context_schema=Context).add_node(recall).add_node(draft)
+    return graph.add_edge(START, "recall").add_edge("recall", "draft")
+
+
+def _conclude(values: Any, spoken: str) -> Answer:
+    text = values.get("answer") or spoken
+    return Answer(text=text, answered=bool(text), citations=[MOMENT] if text else [])
+
+
+SCRIPTED = Agent(
+    name="scripted",
+    title="Scripted",
+    description="Says the question again.",
+    build=_build,
+    begin=lambda ask: {"question": ask.question},
+    note=lambda node, update: "",
+    conclude=_conclude,
+)
+
+
 @asynccontextmanager
-async def open_fake_host(settings: Settings) -> AsyncIterator[Host]:
+async def open_fake_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
+    """A host with real runs over a scripted graph."""
     media = MediaStore(settings.home / "media", settings.home / "spool", max_bytes=settings.limits.upload_bytes)
     bench = Bench(settings, Catalog(models=[], profiles={}), NoModels(), media)
-    yield Host(settings, bench, Toolbox([echo, break_, wait]), cast("Any", None), Streams(settings.server.streams))
+    async with open_runs(bench, among={"scripted": SCRIPTED}) as runs:
+        yield Host(settings, bench, Toolbox([echo, break_, wait]), runs, Streams(settings.server.streams), metrics)

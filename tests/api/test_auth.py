@@ -1,5 +1,6 @@
 """Default deny: nothing answers without a key, except what is listed here."""
 
+import asyncio
 import stat
 from typing import Any
 
@@ -161,7 +162,8 @@ async def test_logging_in_to_the_console(locked: Served) -> None:
 async def test_a_session_ends_with_its_key(locked: Served, keyed: Settings) -> None:
     session = locked.app.state.keys.session(KEYS["team-a"].get_secret_value())
     changed = {**KEYS, "team-a": SecretStr("another-key-0123456789")}
-    async with serve(keyed.model_copy(update={"server": Server(keys=changed)})) as other, other.client() as client:
+    changed_settings = keyed.model_copy(update={"server": Server(keys=changed)})
+    async with serve(changed_settings) as other, other.client() as client:
         client.cookies.set("sutradhar_session", session)
         assert await _tenant(client) == "401"
 
@@ -181,15 +183,13 @@ def test_lax_deserialisation_does_not_start(settings: Settings, monkeypatch: pyt
         create_app(settings)
 
 
-async def test_the_home_and_its_secrets_are_private(open_door: Served, settings: Settings) -> None:
-    private = [settings.home, settings.home / "secrets", *(settings.home / "secrets").iterdir()]
+async def test_the_home_and_its_secrets_are_private(open_door: Served, shared: Settings) -> None:
+    private = [shared.home, shared.home / "secrets", *(shared.home / "secrets").iterdir()]
     assert [path for path in private if stat.S_IMODE(path.stat().st_mode) & 0o077] == []
-    assert stat.S_IMODE((settings.home / "host.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((shared.home / "host.json").stat().st_mode) == 0o600
 
 
 async def test_a_running_host_is_found(settings: Settings) -> None:
-    import asyncio
-
     async with serve(settings) as served:
         found = await asyncio.to_thread(find, settings.home)
         assert found is not None

@@ -1,0 +1,83 @@
+"""The official `openai` client is the test of compatibility."""
+
+import openai
+import pytest
+from openai import AsyncOpenAI
+
+from tests.api.conftest import Served
+
+pytestmark = pytest.mark.anyio
+
+
+def _client(served: Served) -> AsyncOpenAI:
+    return AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0)
+
+
+async def test_chat(open_door: Served) -> None:
+    async with _client(open_door) as client:
+        answer = await client.chat.completions.create(
+            model="sutradhar", messages=[{"role": "user", "content": "one two three"}]
+        )
+    assert answer.choices[0].message.content == "one two three"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (7, 3)
+    assert answer.model_extra is not None
+    assert answer.model_extra["citations"][0]["source"] == "a.mp4"
+
+
+async def test_chat_streamed(open_door: Served) -> None:
+    async with _client(open_door) as client:
+        stream = await client.chat.completions.create(
+            model="sutradhar/scripted",
+            messages=[{"role": "user", "content": [{"type": "text", "text": "one two three"}]}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = [chunk async for chunk in stream]
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert said.strip() == "one two three"
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens == 10
+    assert (chunks[-2].model_extra or {})["citations"][0]["start"] == 7.0
+
+
+async def test_failures_are_the_clients_own(open_door: Served) -> None:
+    async with _client(open_door) as client:
+        with pytest.raises(openai.NotFoundError, match="no model"):
+            await client.chat.completions.create(model="gpt-9", messages=[{"role": "user", "content": "a"}])
+        with pytest.raises(openai.UnprocessableEntityError, match="user message"):
+            await client.chat.completions.create(model="sutradhar", messages=[{"role": "system", "content": "a"}])
+        with pytest.raises(openai.InternalServerError, match="engine died"):
+            await client.chat.completions.create(model="sutradhar", messages=[{"role": "user", "content": "break"}])
+        stream = await client.chat.completions.create(
+            model="sutradhar", messages=[{"role": "user", "content": "break"}], stream=True
+        )
+        with pytest.raises(openai.APIError, match="engine died"):
+            [chunk async for chunk in stream]
+
+
+async def test_a_budget_is_told_as_length(open_door: Served) -> None:
+    async with _client(open_door) as client:
+        answer = await client.chat.completions.create(
+            model="sutradhar",
+            messages=[{"role": "user", "content": "wait"}],
+            extra_body={"budget": {"seconds": 0.2}},
+        )
+    assert answer.choices[0].finish_reason == "length"
+
+
+async def test_models(open_door: Served) -> None:
+    async with _client(open_door) as client:
+        listed = [model.id async for model in await client.models.list()]
+        assert listed[:2] == ["sutradhar", "sutradhar/scripted"]
+        assert (await client.models.retrieve("sutradhar/scripted")).object == "model"
+        with pytest.raises(openai.NotFoundError):
+            await client.models.retrieve("sutradhar/nothing")
+
+
+async def test_a_wrong_key(locked: Served) -> None:
+    async with _client(locked) as client:
+        with pytest.raises(openai.AuthenticationError):
+            await client.models.list()
