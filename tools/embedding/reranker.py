@@ -12,12 +12,12 @@ _BATCH = 16
 
 
 class CrossEncoder:
-    """Options of the row: `threads` (default all), `tokens` (512) of query and passage together."""
+    """Options of the row: `cpu_threads` (default all), `tokens` (512) of query and passage together."""
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         from tokenizers import Tokenizer
 
-        self._session = open_session(files["model.onnx"], device, int(row.options.get("threads", 0)))
+        self._session = open_session(files["model.onnx"], device, int(row.options.get("cpu_threads", 0)))
         self._inputs = {each.name for each in self._session.get_inputs()}
         self._tokenizer = Tokenizer.from_file(str(files["tokenizer.json"]))
         self._tokenizer.enable_truncation(int(row.options.get("tokens", 512)))

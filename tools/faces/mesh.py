@@ -36,10 +36,10 @@ _POINTS = 468
 
 
 class BlazeFaceMesh:
-    """Faces near and far, largest first. Option of the row: `threads` (default all)."""
+    """Faces near and far, largest first. Option of the row: `cpu_threads` (default all)."""
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
-        threads = int(row.options.get("threads", os.cpu_count() or 1))
+        threads = int(row.options.get("cpu_threads", os.cpu_count() or 1))
         # an interpreter owns its buffers, so that one call at a time may use it
         self._lock = threading.Lock()
         self._detectors = [

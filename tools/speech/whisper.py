@@ -27,7 +27,7 @@ _UNSURE = -1.0
 
 
 class Whisper:
-    """Options of the row: `compute_type` (int8), `threads` (CPU threads, default all)."""
+    """Options of the row: `compute_type` (int8), `cpu_threads` (CPU threads, default all)."""
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         from faster_whisper import WhisperModel
@@ -38,7 +38,7 @@ class Whisper:
             device="cuda" if kind == "gpu" else "cpu",
             device_index=int(index or 0),
             compute_type=str(row.options.get("compute_type", "int8" if kind == "cpu" else "int8_float16")),
-            cpu_threads=int(row.options.get("threads", os.cpu_count() or 1)),
+            cpu_threads=int(row.options.get("cpu_threads", os.cpu_count() or 1)),
             local_files_only=True,
         )
 

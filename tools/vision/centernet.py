@@ -30,7 +30,7 @@ class CenterNet:
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         model = _as_onnx(files["centernet.json"], files["centernet.bin"])
-        self._session = open_session(model, device, int(row.options.get("threads", 0)))
+        self._session = open_session(model, device, int(row.options.get("cpu_threads", 0)))
         self._input = self._session.get_inputs()[0].name
 
     def detect(self, images: list[Image], threshold: float) -> list[list[Detection]]:

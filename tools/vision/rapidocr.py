@@ -26,7 +26,7 @@ _FLAT = 4.0
 
 
 class RapidOcr:
-    """Options of the row: `threads` (default all), `side` (longest side looked at, 1280), `confidence` (0.6)."""
+    """Options of the row: `cpu_threads` (default all), `side` (longest side looked at, 1280), `confidence` (0.6)."""
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         if importlib.util.find_spec("rapidocr") is None:
@@ -44,7 +44,9 @@ class RapidOcr:
                 "Global.use_cls": False,
                 "Global.max_side_len": int(row.options.get("side", 1280)),
                 "Global.text_score": float(row.options.get("confidence", 0.6)),
-                "EngineConfig.onnxruntime.intra_op_num_threads": int(row.options.get("threads", os.cpu_count() or 1)),
+                "EngineConfig.onnxruntime.intra_op_num_threads": int(
+                    row.options.get("cpu_threads", os.cpu_count() or 1)
+                ),
                 # a small frame is enlarged up to here, so that its small print becomes legible
                 "Det.limit_side_len": 480,
             }
