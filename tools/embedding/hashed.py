@@ -32,7 +32,7 @@ class HashedWords:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         # words that cancel each other out must still have a direction
         vectors[lengths[:, 0] == 0, 0] = 1
-    XX
+        return (vectors / np.where(lengths == 0, 1, lengths)).astype(np.float32)
 
     def queries(self, texts: list[str]) -> Vectors:
         return self.passages(texts)
