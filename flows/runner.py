@@ -8,7 +8,7 @@ home, therefore a run that is `Running` when it starts was cut off, and goes on 
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,13 @@ _STARTS = 4
 _UNFINISHED = {"any_": [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]}
 
 
+OnLost = Callable[[FlowRun, str], Awaitable[None]]
+
+
+async def _unheard(run: FlowRun, why: str) -> None:
+    """The listener of a caller who does not listen."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A flow that is served under its own name; `every` makes it scheduled, `slots` bounds runs at once."""
@@ -61,8 +68,9 @@ async def only_runner(folder: Path) -> AsyncIterator[None]:
 class Runner:
     """Runs in flight, by their id."""
 
-    def __init__(self, client: PrefectClient, deployments: Mapping[UUID, Deployment]) -> None:
+    def __init__(self, client: PrefectClient, deployments: Mapping[UUID, Deployment], lost: OnLost) -> None:
         self._client = client
+        self._lost = lost
         self._deployments = deployments
         self._running: dict[UUID, tuple[UUID, asyncio.Task[None]]] = {}
         self._log = get_logger("sutradhar.runner")
@@ -75,6 +83,7 @@ class Runner:
             elif run.run_count >= _STARTS:
                 message = f"Its process died {run.run_count} times."
                 await self._client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+                await self._lost(run, message)
             else:
                 await self._again(run.id, "The flow runner was interrupted; finished stages are kept.")
 
@@ -166,9 +175,12 @@ async def deploy(client: PrefectClient, deployments: Sequence[Deployment]) -> di
 
 
 @asynccontextmanager
-async def open_runner(deployments: Sequence[Deployment]) -> AsyncIterator[Runner]:
-    """A runner whose deployments are registered and whose interrupted runs are due again."""
+async def open_runner(deployments: Sequence[Deployment], *, lost: OnLost = _unheard) -> AsyncIterator[Runner]:
+    """A runner whose deployments are registered and whose interrupted runs are due again.
+
+    `lost` hears of runs that are given up because they killed their process again and again.
+    """
     async with get_client() as client:
-        runner = Runner(client, await deploy(client, deployments))
+        runner = Runner(client, await deploy(client, deployments), lost)
         await runner.recover()
         yield runner

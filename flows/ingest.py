@@ -1,0 +1,178 @@
+"""Ingestion as Prefect flows: retries, progress and a report; the work itself is `ingestion`'s.
+
+The stages of a medium run beside each other with bounded queues between them, which no task boundary may cut. So one
+task does the work and is retried, where finished stages are kept; each stage shows as a task of its own that begins and
+ends with it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.logging import get_run_logger
+
+from flows.place import bench_for, current_bench
+from ingestion.stages import Progress, Report
+from tools.errors import Busy, EngineFailed, SutradharError
+
+RETRY_SECONDS = [2.0, 15.0]
+_UPDATE_SECONDS = 1.0
+
+
+async def _can_pass(task: Any, run: TaskRun, state: State[Any]) -> bool:
+    """Whether trying again may help: an engine that died is loaded again, a refused file stays refused."""
+    return isinstance(await state.aresult(raise_on_failure=False), EngineFailed | Busy)
+
+
+@flow(name="ingest", flow_run_name="ingest-{name}", description="Bring one stored medium or document into memory.")
+async def ingest_media(media: str, name: str, knowledge_base: str = "default", tenant: str = "local") -> dict[str, Any]:
+    """Ingest the medium with this sha256; returns the report."""
+    async with bench_for(tenant):
+        report = await work(media, name, knowledge_base, tenant)
+    await acreate_markdown_artifact(_table(report), key=f"report-{media[:12]}", description=f"Ingest of {name}")
+    return report.model_dump(mode="json")
+
+
+@task(
+    name="ingest",
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=RETRY_SECONDS,
+    retry_condition_fn=_can_pass,
+    cache_policy=NO_CACHE,
+)
+async def work(media: str, name: str, knowledge_base: str, tenant: str) -> Report:
+    """Do all stages that are not done yet; raises `EngineFailed` when one of them broke."""
+    from ingestion.ingest import ingest
+
+    bench = current_bench(tenant)
+    kept = await bench.media.get(media)
+    async with _stage_tasks(media, name) as hear:
+        report = await ingest(kept, bench, knowledge_base=knowledge_base, name=name, progress=hear)
+    broken = [f"{each.stage}: {each.note}" for each in report.failed]
+    if broken:
+        raise EngineFailed(f"Not everything in {name!r} could be learned. {' '.join(broken)}")
+    for each in report.stages:
+        if each.outcome == "skipped":
+            get_run_logger().warning("%s was skipped: %s", each.stage, each.note)
+    return report
+
+
+@flow(
+    name="ingest-folder",
+    flow_run_name="ingest-folder-{folder}",
+    description="Bring every file of a folder into memory.",
+)
+async def ingest_folder(folder: str, knowledge_base: str = "default", tenant: str = "local") -> dict[str, str]:
+    """Ingest the folder's files one after another; one that is refused does not stop the others."""
+    outcome: dict[str, str] = {}
+    async with bench_for(tenant) as bench:
+        for path in sorted(each for each in await asyncio.to_thread(_files, Path(folder)) if each.is_file()):
+            try:
+                media = await bench.media.put(path, name=path.name)
+                await ingest_media(media.sha256, path.name, knowledge_base, tenant)
+                outcome[path.name] = "done"
+            except SutradharError as error:
+                get_run_logger().warning("%s: %s", path.name, error)
+                outcome[path.name] = str(error)
+    rows = "\n".join(f"| {name} | {text} |" for name, text in outcome.items())
+    await acreate_markdown_artifact(f"| file | outcome |\n|---|---|\n{rows}", key="folder", description=folder)
+    return outcome
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if not path.is_symlink() and not path.name.startswith(".")]
+
+
+async def mark_lost(run: FlowRun, why: str) -> None:
+    """A run whose process died again and again is given up: its source says so."""
+    parameters = run.parameters
+    if "media" in parameters:
+        from ingestion.remembering import fail_source
+
+        bench = current_bench(str(parameters.get("tenant", "local")))
+        await fail_source(parameters["media"], why, bench, parameters["knowledge_base"])
+
+
+class _Shown:
+    """One stage as a task: woken when there is news, ended by the stage's outcome."""
+
+    def __init__(self, name: str) -> None:
+        self.now = Progress(stage=name)
+        self.news = asyncio.Event()
+
+    def hear(self, progress: Progress) -> None:
+        self.now = progress
+        self.news.set()
+
+    async def task(self, media: str, name: str) -> None:
+        """Run as a task that Prefect names after the stage."""
+
+        @task(name=self.now.stage, task_run_name=self.now.stage, cache_policy=NO_CACHE)
+        async def stage() -> None:
+            await self._follow(media, name)
+
+        await stage()
+
+    async def _follow(self, media: str, name: str) -> None:
+        stage = self.now.stage
+        key = f"{stage.replace('_', '-')}-{media[:12]}"
+        artifact = await acreate_progress_artifact(0.0, key=key, description=f"{stage} of {name}")
+        while self.now.outcome is None:
+            await self.news.wait()
+            self.news.clear()
+            percent = round(100 * (self.now.fraction or 0.0), 1)
+            await aupdate_progress_artifact(artifact, percent, description=self.now.note or f"{stage} of {name}")
+            if self.now.outcome is None:
+                await asyncio.sleep(_UPDATE_SECONDS)
+        await aupdate_progress_artifact(artifact, 100.0, description=self.now.note)
+        if self.now.outcome == "failed":
+            raise EngineFailed(self.now.note)
+
+
+@asynccontextmanager
+async def _stage_tasks(media: str, name: str) -> AsyncIterator[Callable[[Progress], None]]:
+    """A listener that shows every stage it hears of as a Prefect task."""
+    shown: dict[str, _Shown] = {}
+    tasks: list[asyncio.Task[None]] = []
+
+    def hear(progress: Progress) -> None:
+        if progress.stage not in shown or shown[progress.stage].now.outcome is not None:
+            one = shown[progress.stage] = _Shown(progress.stage)
+            tasks.append(asyncio.create_task(one.task(media, name)))
+        shown[progress.stage].hear(progress)
+
+    try:
+        yield hear
+        # a failed stage fails its own task; the report says it to the flow
+        await asyncio.wait(tasks, timeout=30.0) if tasks else None
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _table(report: Report) -> str:
+    head = ", ".join(f"{count} {modality}" for modality, count in sorted(report.segments.items())) or "nothing"
+    rows = [f"| {each.stage} | {each.outcome} | {each.seconds:.1f} | {each.note} |" for each in report.stages]
+    notes = [f"- {note}" for note in report.notes]
+    return "\n".join(
+        [
+            f"**{report.name}** into `{report.knowledge_base}`: {head}",
+            "",
+            "| stage | outcome | seconds | note |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            *notes,
+        ]
+    )
