@@ -27,12 +27,6 @@ class Address(BaseModel):
         return self.key_file.read_text(encoding="ascii").strip()
 
 
-def make_home(home: Path) -> None:
-    """Create the home folder for this user only; a home that others can read is closed to them."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    home.chmod(0o700)
-
-
 def secret(home: Path, name: str) -> str:
     """The secret of this name, made on first use, readable by this user only."""
     path = secret_file(home, name)

@@ -1,21 +1,23 @@
 """The host: the one owner of models, of the embedded store and of runs, composed room by room."""
 
+import asyncio
 import os
 import stat
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from api.auth import is_loopback
-from api.discovery import make_home
 from api.limits import Streams
 from api.observe import Metrics
 from tools.bench import Bench
 from tools.errors import SutradharError
 from tools.settings import Settings
+from tools.store import WeightStore
 from tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ class Host:
     instance: str = field(default_factory=lambda: uuid4().hex)
     started: float = field(default_factory=time.time)
 
+    @cached_property
+    def weights(self) -> WeightStore:
+        return WeightStore(self.settings.cache, offline=self.settings.offline)
+
     async def problems(self) -> list[str]:
         """What keeps the host from working, each with its remedy; empty when it is ready."""
         from knowledge.store import STORE, Where
@@ -44,7 +50,16 @@ class Host:
             await self.bench.part(STORE).count("local", Where(knowledge_bases=["readiness"]))
         except SutradharError as error:
             found.append(f"segment store: {error}")
+        found += await asyncio.to_thread(self._missing_weights)
         return found
+
+    def _missing_weights(self) -> list[str]:
+        profile = self.bench.catalog.profiles.get(self.settings.profile)
+        ids = {row for rows in (profile.serves if profile else {}).values() for row in rows[:1]}
+        rows = [self.bench.catalog.resolve(id).row for id in sorted(ids)]
+        return [
+            f"{row.id} is not installed. Run `sutradhar models fetch`." for row in rows if self.weights.missing(row)
+        ]
 
 
 OpenHost = Callable[[Settings, Metrics], AbstractAsyncContextManager[Host]]
@@ -54,10 +69,10 @@ OpenHost = Callable[[Settings, Metrics], AbstractAsyncContextManager[Host]]
 async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
     """Open models, knowledge and runs under the home folder; everything is closed in the opposite order."""
     from knowledge.open import open_knowledge
-    from tools.open import open_bench
 
     from api.toolset import gather
     from graphs.runs import open_runs
+    from tools.open import make_home, open_bench
 
     make_home(settings.home)
     assert_safe(settings)

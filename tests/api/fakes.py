@@ -2,10 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from langgraph.graph import START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
@@ -20,11 +22,11 @@ from graphs.context import Context
 from graphs.events import Answer, Citation, Evidence, Token
 from graphs.runs import open_runs
 from tools.bench import Bench
-from tools.capability import Lease
-from tools.catalog import Catalog
-from tools.errors import EngineFailed, NotFound
-from tools.events import Emit, ToolEvent, ignore
-from tools.media.store import MediaStore
+from tools.catalog import Catalog, Profile, Row
+from tools.embedding import Vectors
+from tools.errors import EngineFailed
+from tools.events import ToolEvent
+from tools.open import open_bench
 from tools.settings import Settings
 from tools.toolbox import Toolbox, tool
 
@@ -63,9 +65,35 @@ async def wait(input: Said, bench: Bench) -> Echoed:
     return Echoed(text="", tenant="")
 
 
-class NoModels:
-    def use(self, model: str, emit: Emit = ignore) -> AbstractAsyncContextManager[Lease[Any]]:
-        raise NotFound(f"There is no model {model!r}.")
+class Lengths:
+    """Embeds a text as a unit vector that says how long it is; queries point the other way."""
+
+    def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
+        pass
+
+    def passages(self, texts: list[str]) -> Vectors:
+        turns = np.array([len(text) / 100 for text in texts], np.float32)
+        return np.stack([np.cos(turns), np.sin(turns)], axis=1)
+
+    def queries(self, texts: list[str]) -> Vectors:
+        return -self.passages(texts)
+
+
+LENGTHS = Row(
+    id="lengths",
+    title="Lengths",
+    capability="text-embedding",
+    engine="tests.api.fakes:Lengths",
+    memory=0.1,
+    licence="Apache-2.0",
+    commercial=True,
+    dimensions=2,
+)
+OLD = LENGTHS.model_copy(
+    update={"id": "old", "engine": "", "status": "retired", "note": "its server is gone", "replaced_by": "lengths"}
+)
+PROFILE = Profile(title="Fakes", devices={"cpu": 1.0}, serves={"text-embedding": ["lengths"]}, roles={})
+CATALOG = Catalog(models=[LENGTHS, OLD], profiles={"embedded": PROFILE})
 
 
 class State(TypedDict):
@@ -124,7 +152,5 @@ SCRIPTED = Agent(
 @asynccontextmanager
 async def open_fake_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
     """A host with real runs over a scripted graph."""
-    media = MediaStore(settings.home / "media", settings.home / "spool", max_bytes=settings.limits.upload_bytes)
-    bench = Bench(settings, Catalog(models=[], profiles={}), NoModels(), media)
-    async with open_runs(bench, among={"scripted": SCRIPTED}) as runs:
+    async with open_bench(settings, catalog=CATALOG) as bench, open_runs(bench, among={"scripted": SCRIPTED}) as runs:
         yield Host(settings, bench, Toolbox([echo, break_, wait]), runs, Streams(settings.server.streams), metrics)

@@ -81,3 +81,26 @@ async def test_a_wrong_key(locked: Served) -> None:
     async with _client(locked) as client:
         with pytest.raises(openai.AuthenticationError):
             await client.models.list()
+
+
+@pytest.mark.parametrize("model", ["lengths", "old", "default"])
+async def test_embeddings(open_door: Served, model: str) -> None:
+    async with _client(open_door) as client:
+        as_base64 = await client.embeddings.create(model=model, input=["a", "b" * 50])
+        as_floats = await client.embeddings.create(model=model, input="b" * 50, encoding_format="float")
+    assert as_base64.model == "lengths"
+    assert [each.index for each in as_base64.data] == [0, 1]
+    assert as_base64.data[1].embedding == pytest.approx([0.8775825, 0.4794255], abs=1e-6)
+    assert as_floats.data[0].embedding == pytest.approx(as_base64.data[1].embedding, abs=1e-6)
+
+
+async def test_wrong_embeddings(open_door: Served) -> None:
+    async with _client(open_door) as client:
+        with pytest.raises(openai.UnprocessableEntityError, match="2 dimensions"):
+            await client.embeddings.create(model="lengths", input="a", dimensions=5)
+        with pytest.raises(openai.UnprocessableEntityError, match="empty"):
+            await client.embeddings.create(model="lengths", input=["a", " "])
+        with pytest.raises(openai.NotFoundError, match="'other'"):
+            await client.embeddings.create(model="other", input="a")
+        with pytest.raises(openai.UnprocessableEntityError, match="not chat"):
+            await client.chat.completions.create(model="lengths", messages=[{"role": "user", "content": "a"}])
