@@ -28,7 +28,7 @@ class Scene:
 
 SCENES = (
     Scene(0.0, 9.0, "astronaut.png", "Portrait of an astronaut"),
-    Scene(9.0, 17.5, "rocket.jpg", "Rocket on the launch pad"),
+    Scene(9.0, 17.5, "motorcycle_left.png", "Motorcycle in the workshop"),
     Scene(17.5, 24.5, "bikes.mp4", "Bicycles in the street"),
     Scene(24.5, 34.0, "coffee.png", "A cup of coffee"),
     Scene(34.0, 41.0, "carphone_pristine.mp4", "A telephone call in the car"),
