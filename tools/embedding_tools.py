@@ -1,5 +1,6 @@
 """The tools that compare by meaning: texts into vectors, and passages by how well they answer."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,7 +14,8 @@ from tools.toolbox import tool
 Text = Annotated[str, Field(max_length=20_000)]
 
 _BATCH = 32
-"""Texts per call of the engine: what a cancelled request may still cost."""
+_CHARACTERS = 16_000
+"""With `_BATCH`, what one call of an engine gets: it bounds what a cancelled request still costs."""
 
 
 class EmbedInput(ModelInput):
@@ -55,8 +57,8 @@ async def embed_texts(input: EmbedInput, bench: Bench) -> Embedded:
     method = TextEmbedding.queries if input.kind == "query" else TextEmbedding.passages
     vectors = list[list[float]]()
     async with bench.models.use(choice.row.id, bench.emit) as engine:
-        for first in range(0, len(input.texts), _BATCH):
-            found = await engine.call(method, input.texts[first : first + _BATCH])
+        for batch in _batches(input.texts):
+            found = await engine.call(method, batch)
             # seven digits are all that a float32 has; sixteen would double the answer
             vectors += np.round(found.astype(np.float64), 7).tolist()
             bench.progress(fraction=round(len(vectors) / len(input.texts), 4))
@@ -69,11 +71,23 @@ async def rerank(input: RerankInput, bench: Bench) -> Reranked:
     choice = bench.choose(RERANKING, model=input.model)
     scores = list[float]()
     async with bench.models.use(choice.row.id, bench.emit) as engine:
-        for first in range(0, len(input.passages), _BATCH):
-            scores += await engine.call(Reranking.scores, input.query, input.passages[first : first + _BATCH])
+        for batch in _batches(input.passages):
+            scores += await engine.call(Reranking.scores, input.query, batch)
+            bench.progress(fraction=round(len(scores) / len(input.passages), 4))
     order = sorted(range(len(scores)), key=lambda index: -scores[index])
     ranking = [Ranked(index=index, score=round(scores[index], 5)) for index in order]
     return Reranked(ranking=ranking, **served(choice))
+
+
+def _batches(texts: list[str]) -> Iterator[list[str]]:
+    batch, characters = list[str](), 0
+    for text in texts:
+        if batch and (len(batch) == _BATCH or characters + len(text) > _CHARACTERS):
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    yield batch
 
 
 TOOLS = (embed_texts, rerank)
