@@ -16,6 +16,7 @@ from api.limits import Streams
 from api.observe import Metrics
 from tools.bench import Bench
 from tools.errors import SutradharError
+from tools.open import make_home, open_bench
 from tools.settings import Settings
 from tools.store import WeightStore
 from tools.toolbox import Toolbox
@@ -72,12 +73,27 @@ async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]
 
     from api.toolset import gather
     from graphs.runs import open_runs
-    from tools.open import make_home, open_bench
 
     make_home(settings.home)
     assert_safe(settings)
     async with open_bench(settings) as bare, open_knowledge(bare) as bench, open_runs(bench) as runs:
         yield Host(settings, bench, gather(), runs, Streams(settings.server.streams), metrics)
+
+
+@asynccontextmanager
+async def open_alone(settings: Settings) -> AsyncIterator[tuple[Bench, "Runs"]]:
+    """The rooms without a door, for a command that finds no host; runs that a host left behind stay as they are."""
+    from knowledge.open import open_knowledge
+
+    from graphs.runs import open_runs
+
+    assert_safe(settings)
+    async with (
+        open_bench(settings) as bare,
+        open_knowledge(bare) as bench,
+        open_runs(bench, resume=False) as runs,
+    ):
+        yield bench, runs
 
 
 def assert_safe(settings: Settings) -> None:

@@ -1,0 +1,145 @@
+"""The command line. Imports happen inside the commands, so that `--help` answers at once."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="sutradhar",
+    help="Agents that watch, listen, read, remember when things happened, and answer with the moment they saw it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # plain help: rich's would cost as much as everything else
+    rich_markup_mode=None,
+    add_completion=False,
+)
+models_app = typer.Typer(help="The model catalogue and its weights.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
+Base = Annotated[str, typer.Option("--kb", help="Knowledge base.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of evaluation data.", exists=True, file_okay=False)]
+
+# read by libraries when they are imported, so they are set before any of them is
+_ENVIRONMENT = {
+    "LANGGRAPH_STRICT_MSGPACK": "true",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "ANONYMIZED_TELEMETRY": "false",
+}
+
+
+@app.callback()
+def _common(
+    home: Annotated[Path | None, typer.Option("--home", help="Folder of all data.", envvar="SUTRADHAR_HOME")] = None,
+) -> None:
+    if home is not None:
+        os.environ["SUTRADHAR_HOME"] = str(home.expanduser().resolve())
+
+
+@app.command()
+def up() -> None:
+    """Start the host, the Prefect server and the flow runner; Ctrl-C stops all."""
+    from api.cli.edge import run, settings
+    from api.cli.up import up as serve
+
+    run(serve(settings()))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", exists=True)],
+    kb: Base = "default",
+    json: Json = False,
+) -> None:
+    """Watch, listen to or read files, and remember what is in them."""
+    from api.cli.edge import run, settings
+    from api.cli.ingest import ingest as work
+
+    run(work(settings(), paths, kb, as_json=json), as_json=json)
+
+
+@app.command()
+def ask(
+    question: str,
+    kb: Annotated[list[str] | None, typer.Option("--kb", help="Only this knowledge base; may be repeated.")] = None,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")] = None,
+    graph: Annotated[str, typer.Option("--graph", help="Which agent answers.")] = "sutradhar",
+    json: Json = False,
+) -> None:
+    """Ask a question; the answer cites moments and pages."""
+    from api.cli.ask import Question
+    from api.cli.ask import ask as work
+    from api.cli.edge import run, settings
+
+    asked = Question(text=question, knowledge_bases=kb or [], sources=source or [], graph=graph)
+    run(work(settings(), asked, as_json=json), as_json=json)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check this machine; each failure names its fix."""
+    from api.cli.doctor import doctor as check
+    from api.cli.edge import run, settings
+
+    run(check(settings(), as_json=json), as_json=json)
+
+
+@app.command("eval")
+def evaluate(name: str, data: Data = None, quick: Annotated[bool, typer.Option("--quick")] = False) -> None:
+    """Measure quality; prints figures as JSON."""
+    from api.cli.edge import run, settings
+    from api.cli.measure import measure
+
+    run(measure("evals", name, settings(), data, quick=quick), as_json=True)
+
+
+@app.command()
+def bench(name: str, data: Data = None, quick: Annotated[bool, typer.Option("--quick")] = False) -> None:
+    """Measure speed; prints figures as JSON."""
+    from api.cli.edge import run, settings
+    from api.cli.measure import measure
+
+    run(measure("bench", name, settings(), data, quick=quick), as_json=True)
+
+
+@models_app.command("list")
+def list_models(json: Json = False) -> None:
+    """Every model of the catalogue: what it does, whether it is here, what replaces it."""
+    from api.cli import models as command
+    from api.cli.edge import run, settings
+
+    run(command.list_models(settings(), as_json=json), as_json=json)
+
+
+@models_app.command("fetch")
+def fetch_models(
+    models: Annotated[list[str] | None, typer.Argument(help="Model ids; without any, the profile's.")] = None,
+    json: Json = False,
+) -> None:
+    """Fetch weights and check their digests."""
+    from api.cli import models as command
+    from api.cli.edge import run, settings
+
+    run(command.fetch(settings(), models or [], as_json=json), as_json=json)
+
+
+@models_app.command("plan")
+def plan_model(model: str, json: Json = False) -> None:
+    """What loading a model would do: fits, evicts whom, never fits."""
+    from api.cli import models as command
+    from api.cli.edge import run, settings
+
+    run(command.plan(settings(), model, as_json=json), as_json=json)
+
+
+def main() -> None:
+    """The program `sutradhar`."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    app()

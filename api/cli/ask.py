@@ -1,0 +1,154 @@
+"""`sutradhar ask`: live steps, streamed words, citations as `file 00:07-00:12`."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.markup import escape
+
+from api.cli.edge import err, out, say_json
+from api.cli.host import RunningHost, running_host
+from graphs.events import AGENT_EVENT, AgentEvent, Answer, Citation, Evidence, Failure, RunFinished, Step, Token
+from knowledge.segment import moment
+from tools.errors import from_body
+from tools.events import ModelEvent
+from tools.settings import Settings
+
+
+@dataclass(frozen=True)
+class Question:
+    text: str
+    knowledge_bases: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    graph: str = "sutradhar"
+
+
+@dataclass
+class Told:
+    """What a run said, gathered for the end."""
+
+    answer: Answer | None = None
+    finished: RunFinished | None = None
+    failure: Failure | None = None
+    steps: list[Step] = field(default_factory=list)
+    speaking: bool = False
+
+    def take(self, event: AgentEvent) -> None:
+        match event:
+            case Answer():
+                self.answer = event
+            case RunFinished():
+                self.finished = event
+            case Failure():
+                self.failure = event
+            case Step() if event.state != "started":
+                self.steps.append(event)
+
+
+async def ask(settings: Settings, question: Question, *, as_json: bool) -> None:
+    """Ask the running host, or work alone when there is none."""
+    started, told = time.perf_counter(), Told()
+    async with _asking(settings, question) as events:
+        async for event in events:
+            told.take(event)
+            if not as_json:
+                _show(event, told)
+    if told.failure is not None and told.answer is None:
+        raise from_body({"error": told.failure.model_dump()})
+    seconds = round(time.perf_counter() - started, 3)
+    if as_json:
+        say_json(_summary(told, seconds))
+    else:
+        _conclude(told, seconds)
+
+
+@asynccontextmanager
+async def _asking(settings: Settings, question: Question) -> AsyncIterator[AsyncIterator[AgentEvent]]:
+    async with AsyncExitStack() as stack:
+        host = await stack.enter_async_context(running_host(settings))
+        if host is not None:
+            yield _from_host(host, question)
+            return
+        from api.host import open_alone
+
+        bench, runs = await stack.enter_async_context(open_alone(settings))
+        from graphs.catalog import Ask
+
+        asked = Ask(question=question.text, knowledge_bases=question.knowledge_bases, sources=question.sources)
+        run = await runs.start(question.graph, asked, tenant=bench.tenant)
+        yield (event async for _, event in runs.stream(run, tenant=bench.tenant))
+
+
+async def _from_host(host: RunningHost, question: Question) -> AsyncIterator[AgentEvent]:
+    body = {
+        "question": question.text,
+        "knowledge_bases": question.knowledge_bases,
+        "sources": question.sources,
+        "graph": question.graph,
+    }
+    async for _, data in host.stream("POST", "/api/v1/chat", json=body):
+        if "error" in data:
+            raise from_body(data)
+        yield AGENT_EVENT.validate_python(data)
+
+
+def _show(event: AgentEvent, told: Told) -> None:
+    match event:
+        case Token():
+            told.speaking = True
+            out.print(event.text, end="", markup=False)
+        case Step(state="finished"):
+            _aside(told, f"{event.node}  {event.note}  {event.ms:.0f} ms" if event.ms else event.node)
+        case ModelEvent():
+            wait = f", about {event.seconds:.0f} s" if event.seconds else ""
+            _aside(told, f"{event.state} {event.model} on {event.device}{wait}")
+        case Evidence():
+            _aside(told, f"{len(event.moments)} moments found")
+        case Failure():
+            _aside(told, event.message)
+
+
+def _aside(told: Told, text: str) -> None:
+    if told.speaking:
+        out.print()
+        told.speaking = False
+    err.print(f"[dim]· {escape(text)}[/dim]")
+
+
+def _conclude(told: Told, seconds: float) -> None:
+    answer = told.answer
+    out.print()
+    if answer is not None:
+        out.print(answer.text, markup=False)
+        for citation in answer.citations:
+            out.print(
+                f"  [bold]\\[{citation.n}][/bold] {escape(place(citation))}  [dim]{escape(citation.text[:100])}[/dim]"
+            )
+    if told.finished is not None and told.finished.reason:
+        err.print(f"[yellow]{told.finished.status}[/yellow]: {escape(told.finished.reason)}")
+    err.print(f"[dim]{seconds:.1f} s[/dim]")
+
+
+def place(citation: Citation) -> str:
+    """Where to look: `film.mp4 00:07-00:12` or `report.pdf p. 3`."""
+    if citation.start is not None:
+        end = citation.end if citation.end is not None else citation.start
+        return f"{citation.source} {moment(citation.start)}-{moment(end)}"
+    return f"{citation.source} p. {citation.page}" if citation.page is not None else citation.source
+
+
+def _summary(told: Told, seconds: float) -> dict[str, Any]:
+    answer, finished = told.answer, told.finished
+    kept = {"n", "source", "modality", "start", "end", "page", "text", "score"}
+    return {
+        "answer": answer.text if answer else "",
+        "answered": answer.answered if answer else False,
+        "citations": [citation.model_dump(include=kept) for citation in answer.citations] if answer else [],
+        "steps": [step.model_dump(include={"node", "state", "ms", "note"}) for step in told.steps],
+        "seconds": seconds,
+        "status": finished.status if finished else "failed",
+        "reason": finished.reason if finished else "",
+        "usage": finished.usage.model_dump() if finished else {},
+    }

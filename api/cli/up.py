@@ -1,0 +1,109 @@
+"""`sutradhar up`: the host in this process, the Prefect server and the flow runner as its supervised children."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+
+import uvicorn
+
+from api.app import create_app
+from api.cli.edge import err, out
+from api.discovery import find
+from flows.serve import open_flow_runner
+from flows.server import PrefectServer, open_prefect
+from tools.errors import Conflict, SutradharError
+from tools.settings import Settings
+
+_LOG = logging.getLogger("sutradhar.up")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+async def up(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; everything that was started has ended when this returns."""
+    running = await asyncio.to_thread(find, settings.home)
+    if running is not None:
+        raise Conflict(
+            f"A host of {settings.home} already runs at {running.url}.", remedy=f"Stop process {running.pid}."
+        )
+    listening = _listen(settings)
+    port = listening.getsockname()[1]
+    settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
+    server = _Server(uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=10))
+    stop = asyncio.Event()
+    for each in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    flows = asyncio.create_task(_flows(settings, server.ready, stop))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        err.print("[dim]stopping[/dim]")
+        flows.cancel()
+        with suppress(asyncio.CancelledError):
+            await flows
+        server.should_exit = True
+        stopping.cancel()
+        await serving
+    if not server.started:
+        raise SutradharError("The host did not start.", remedy="The lines above say why.")
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `up`, which has children to stop too, and tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self.ready.set()
+
+
+async def _flows(settings: Settings, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """The Prefect server and the flow runner; without them the host still answers, so their failure is only told."""
+    await ready.wait()
+    _print_addresses(settings)
+    async with AsyncExitStack() as stack:
+        try:
+            prefect = await stack.enter_async_context(open_prefect(settings))
+            await stack.enter_async_context(open_flow_runner(settings, prefect))
+            _print_prefect(prefect)
+        except SutradharError as error:
+            err.print(f"[red]no ingestion:[/red] {error}")
+        await stop.wait()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    server = settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    try:
+        return socket.create_server((server.host, server.port), family=family)
+    except OSError as error:
+        raise Conflict(
+            f"{server.host}:{server.port} cannot be listened on: {error.strerror}.",
+            remedy="Set SUTRADHAR_SERVER__PORT to another port, or to 0 for a free one.",
+        ) from error
+
+
+def _print_addresses(settings: Settings) -> None:
+    name = "127.0.0.1" if settings.server.host in ("0.0.0.0", "::") else settings.server.host  # noqa: S104
+    url = f"http://{name}:{settings.server.port}"
+    out.print(f"[bold]Sutradhar[/bold]  {url}")
+    out.print(f"  API      {url}/api/v1   {url}/v1   {url}/mcp")
+    out.print(f"  data     {settings.home}")
+
+
+def _print_prefect(prefect: PrefectServer) -> None:
+    user, _, _ = prefect.auth.get_secret_value().partition(":")
+    out.print(f"  Prefect  {prefect.ui}   (user {user!r}, password in HOME/secrets/prefect)")
+    out.print("Ctrl-C stops all.")
