@@ -4,9 +4,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tools.errors import TooLarge
-from tools.vision import Box
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom as fractions of the page, 0..1; as in `tools.vision`, which the child need not import."""
 
 Kind = Literal["text", "table", "caption", "picture"]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a document may cost; the settings' limits as a plain class, so that the child need not import them."""
+
+    pages: int = 2_000
+    image_pixels: int = 64_000_000
+    archive_ratio: float = 100.0
+    archive_bytes: int = 512 * 1024**2
 
 
 @dataclass(frozen=True)

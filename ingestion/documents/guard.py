@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from ingestion.documents.block import Bounds
 from tools.errors import TooLarge, UnsupportedMedia
-from tools.settings import Limits
 
 Format = Literal["pdf", "docx", "pptx", "xlsx", "html", "markdown", "text", "subtitles", "csv", "image"]
 
@@ -91,14 +91,14 @@ def _text(head: bytes, name: str) -> Format | None:
     return _TEXTS.get(suffix, "text")
 
 
-def check_archive(path: Path, name: str, limits: Limits) -> None:
+def check_archive(path: Path, name: str, bounds: Bounds) -> None:
     """Refuse an office document that would unpack to too much, is encrypted, or declares XML entities.
 
     The sizes come from the directory and bind: `zipfile` never reads past a declared size.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_sizes(archive.infolist(), name, limits)
+            _check_sizes(archive.infolist(), name, bounds)
             for entry in archive.infolist():
                 if entry.filename.endswith((".xml", ".rels", ".vml")):
                     _check_entities(archive, entry, name)
@@ -106,21 +106,21 @@ def check_archive(path: Path, name: str, limits: Limits) -> None:
         raise UnsupportedMedia(f"{name!r} is a broken archive: {error}.", remedy="Save or upload it again.") from error
 
 
-def _check_sizes(entries: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
+def _check_sizes(entries: list[zipfile.ZipInfo], name: str, bounds: Bounds) -> None:
     total = sum(entry.file_size for entry in entries)
     worst = max((e.file_size / max(e.compress_size, 1) for e in entries if e.file_size > _SMALL), default=0.0)
     if any(entry.flag_bits & 1 for entry in entries):
         raise UnsupportedMedia(f"{name!r} is encrypted.", remedy="Remove its password and upload it again.")
     if len(entries) > _ENTRIES:
         raise TooLarge(f"{name!r} holds {len(entries):,} files; {_ENTRIES:,} are allowed.", remedy="Split it.")
-    if total > limits.archive_bytes:
+    if total > bounds.archive_bytes:
         raise TooLarge(
-            f"{name!r} would unpack to {total:,} bytes; {limits.archive_bytes:,} are allowed.",
+            f"{name!r} would unpack to {total:,} bytes; {bounds.archive_bytes:,} are allowed.",
             remedy="Split it, or raise SUTRADHAR_LIMITS__ARCHIVE_BYTES.",
         )
-    if worst > limits.archive_ratio:
+    if worst > bounds.archive_ratio:
         raise TooLarge(
-            f"{name!r} is compressed {worst:,.0f} times; {limits.archive_ratio:g} is the limit.",
+            f"{name!r} is compressed {worst:,.0f} times; {bounds.archive_ratio:g} is the limit.",
             remedy="Save it again, or raise SUTRADHAR_LIMITS__ARCHIVE_RATIO.",
         )
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingestion.documents.block import Block, Headings
+from ingestion.documents.block import Block, Bounds, Headings
 from ingestion.documents.plain import load_text
 from ingestion.documents.table import table
 from tools.errors import UnsupportedMedia
-from tools.settings import Limits
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -23,7 +22,7 @@ _HEADING = re.compile(r"h([1-6])$")
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\s*\n", re.DOTALL)
 
 
-def read_html(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_html(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Blocks of a page in reading order."""
     yield from html_blocks(load_text(path, name), name)
 
@@ -92,7 +91,7 @@ def _rows(element: Any) -> Iterator[list[str]]:
         yield ["".join(cell.itertext()) for cell in row if cell.tag in {"td", "th"}]
 
 
-def read_markdown(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_markdown(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Blocks of a Markdown file; code keeps its lines."""
     from markdown_it import MarkdownIt
 

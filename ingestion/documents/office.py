@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from ingestion.documents.block import Block, Headings, bounded
+from ingestion.documents.block import Block, Bounds, Box, Headings, bounded
 from ingestion.documents.table import table
 from tools.errors import UnsupportedMedia
-from tools.settings import Limits
-from tools.vision import Box
 
 _LEVEL = re.compile(r"heading (\d)")
 _COLUMNS = 256
 
 
-def read_docx(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_docx(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Paragraphs and tables in the order of the body, under their headings."""
     import docx
     from docx.opc.exceptions import PackageNotFoundError
@@ -44,7 +42,7 @@ def _level(paragraph: Any) -> int | None:
     return int(found[1]) if found else 0 if style == "title" else None
 
 
-def read_pptx(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_pptx(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """A slide is a page; its title is the heading; the notes stand after it."""
     import pptx
     from pptx.exc import PackageNotFoundError
@@ -53,7 +51,7 @@ def read_pptx(path: Path, name: str, limits: Limits) -> Iterator[Block]:
         deck = pptx.Presentation(str(path))
     except (PackageNotFoundError, KeyError, ValueError, BadZipFile) as error:
         raise _broken(name, error) from error
-    bounded(len(deck.slides), limits.pages, "slides")
+    bounded(len(deck.slides), bounds.pages, "slides")
     size = (float(deck.slide_width or 1), float(deck.slide_height or 1))
     for number, slide in enumerate(deck.slides, 1):
         title = slide.shapes.title
@@ -86,7 +84,7 @@ def _box(shape: Any, size: tuple[float, float]) -> Box | None:
     return a, b, c, d
 
 
-def read_xlsx(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_xlsx(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """A sheet is a page and a heading; formulas are read as their last values."""
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
@@ -94,7 +92,7 @@ def read_xlsx(path: Path, name: str, limits: Limits) -> Iterator[Block]:
     try:
         with path.open("rb") as file:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            bounded(len(book.worksheets), limits.pages, "sheets")
+            bounded(len(book.worksheets), bounds.pages, "sheets")
             for number, sheet in enumerate(book.worksheets, 1):
                 # the declared size may lie in both directions
                 sheet.reset_dimensions()

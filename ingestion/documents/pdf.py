@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingestion.documents.block import Block, Headings, bounded, union
+from ingestion.documents.block import Block, Bounds, Box, Headings, bounded, union
 from ingestion.documents.picture import jpeg
 from tools.errors import UnsupportedMedia
-from tools.settings import Limits
-from tools.vision import Box
 
 _SAMPLE_PAGES = 10
 _HEADING_RATIO = 1.15
@@ -34,7 +32,7 @@ class _Line:
         return self.box[3] - self.box[1]
 
 
-def read_pdf(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_pdf(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Paragraphs page by page. Scripts, forms, links and attachments are never looked at."""
     import pypdfium2
 
@@ -45,7 +43,7 @@ def read_pdf(path: Path, name: str, limits: Limits) -> Iterator[Block]:
             raise UnsupportedMedia(f"{name!r} is encrypted.", remedy="Remove its password and try again.") from error
         raise UnsupportedMedia(f"{name!r} is a broken PDF: {error}.", remedy="Save or upload it again.") from error
     with pdf:
-        pages = bounded(len(pdf), limits.pages, "pages")
+        pages = bounded(len(pdf), bounds.pages, "pages")
         sample = [line for n in range(min(pages, _SAMPLE_PAGES)) for line in _page_lines(pdf, n)]
         body, headings = _body_size(sample), Headings()
         for number in range(pages):

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ingestion.documents.block import Block, bounded
+from ingestion.documents.block import Block, Bounds, bounded
 from tools.errors import TooLarge, UnsupportedMedia
-from tools.settings import Limits
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +31,7 @@ def jpeg(image: "Image") -> bytes:
     return data.getvalue()
 
 
-def read_image(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_image(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Each image of the file; only a TIFF's are pages, an animation is its first image."""
     from PIL import Image, ImageOps
 
@@ -42,11 +41,11 @@ def read_image(path: Path, name: str, limits: Limits) -> Iterator[Block]:
         try:
             with Image.open(path, formats=_FORMATS) as image:
                 frames = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
-                for number in range(bounded(frames, limits.pages, "pages")):
+                for number in range(bounded(frames, bounds.pages, "pages")):
                     image.seek(number)
-                    if image.width * image.height > limits.image_pixels:
+                    if image.width * image.height > bounds.image_pixels:
                         raise TooLarge(
-                            f"{name!r} has {image.width} x {image.height} pixels; {limits.image_pixels:,} are allowed.",
+                            f"{name!r} has {image.width} x {image.height} pixels; {bounds.image_pixels:,} are allowed.",
                             remedy="Scale it down, or raise SUTRADHAR_LIMITS__IMAGE_PIXELS.",
                         )
                     upright = ImageOps.exif_transpose(image)

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from ingestion.documents.block import Block
+from ingestion.documents.block import Block, Bounds
 from ingestion.documents.table import table
 from tools.errors import UnsupportedMedia
-from tools.settings import Limits
 
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -60,14 +59,14 @@ def load_text(path: Path, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
 
 
-def read_text(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_text(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Paragraphs, which empty lines part."""
     for paragraph in re.split(r"\n[ \t]*\n", load_text(path, name)):
         if text := " ".join(paragraph.split()):
             yield Block("text", text)
 
 
-def read_csv(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_csv(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Rows grouped under their header."""
     text = load_text(path, name)
     try:
@@ -80,7 +79,7 @@ def read_csv(path: Path, name: str, limits: Limits) -> Iterator[Block]:
         raise UnsupportedMedia(f"{name!r} is not a readable table: {error}.", remedy="Export it again.") from error
 
 
-def read_subtitles(path: Path, name: str, limits: Limits) -> Iterator[Block]:
+def read_subtitles(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """SubRip and WebVTT cues, in seconds."""
     for cue in re.split(r"\n[ \t]*\n", load_text(path, name)):
         times = _CUE.search(cue)

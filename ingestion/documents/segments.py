@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
-from ingestion.documents.block import Block, union
+from ingestion.documents.block import Block, Bounds, union
 from ingestion.documents.chunks import LONG, count_words, passages
 from ingestion.documents.reader import Reader
 from knowledge.segment import Made, Modality, Segment, segment_id
@@ -52,7 +52,8 @@ async def document_segments(
 
 async def _blocks(media: Media, bench: Bench) -> AsyncGenerator[Block, None]:
     limits = bench.settings.limits
-    options = {"path": await bench.media.local(media.sha256), "name": media.name, "limits": limits}
+    bounds = Bounds(limits.pages, limits.image_pixels, limits.archive_ratio, limits.archive_bytes)
+    options = {"path": await bench.media.local(media.sha256), "name": media.name, "bounds": bounds}
     walls = Limits(memory=limits.child_memory, cpu_seconds=limits.child_seconds, network=False)
     try:
         async with (

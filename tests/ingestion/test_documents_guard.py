@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.documents.block import Bounds
 from ingestion.documents.guard import find_format
 from ingestion.documents.reader import Reader
 from tests.ingestion import papers
 from tools.errors import TooLarge, UnsupportedMedia
-from tools.settings import Limits
 
 _LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
@@ -16,9 +16,9 @@ _LAUGHS = (
 )
 
 
-def refuse(path: Path, kind: type[Exception], words: str, **limits: int) -> None:
+def refuse(path: Path, kind: type[Exception], words: str, **bounds: int) -> None:
     with pytest.raises(kind, match=words):
-        list(Reader(path, path.name, Limits(**limits)).read())
+        list(Reader(path, path.name, Bounds(**bounds)).read())
 
 
 def test_the_bytes_decide_not_the_name(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_xhtml_entities_stay_closed(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(
         f'<!DOCTYPE html [<!ENTITY x SYSTEM "file://{tmp_path}/secret">]><html><body><p>a &x; b</p></body></html>'
     )
-    text = " ".join(block.text for block in Reader(tmp_path / "a.html", "a.html", Limits()).read())
+    text = " ".join(block.text for block in Reader(tmp_path / "a.html", "a.html", Bounds()).read())
     assert "SECRET" not in text
 
 

@@ -2,14 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.documents.block import Block
+from ingestion.documents.block import Block, Bounds
 from ingestion.documents.reader import Reader
 from tests.ingestion import papers
-from tools.settings import Limits
 
 
-def read(path: Path, name: str | None = None, **limits: int) -> list[Block]:
-    return list(Reader(path, name or path.name, Limits(**limits)).read())
+def read(path: Path, name: str | None = None, **bounds: int) -> list[Block]:
+    return list(Reader(path, name or path.name, Bounds(**bounds)).read())
 
 
 def written(path: Path, data: str | bytes) -> Path:
