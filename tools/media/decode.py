@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.errors import InvalidInput
+from tools.errors import InvalidInput, UnsupportedMedia
 from tools.media.container import Bounds, open_safely
 from tools.media.frames import Frame, FramePlan
 from tools.media.probe import AudioTrack, Probe, VideoTrack, recorded_at
@@ -56,11 +56,16 @@ class Decoder:
             if plan.start > 0:
                 container.seek(int((plan.start + start) * 1_000_000), backward=True)
             read = every_frame if plan.mode == "full" else keyframes_first
-            last = self._bounds.seconds
+            last, any_frame = self._bounds.seconds, False
             for frame in read(container, stream, plan, Clock(stream, start)):
                 if frame.time > last:
                     return
+                any_frame = True
                 yield frame
+            if not any_frame and plan.start <= 0:
+                raise UnsupportedMedia(
+                    f"No frame of the {stream.codec_context.name} video can be decoded.", remedy="Convert it to MP4."
+                )
 
     def pcm(
         self, start: float = 0.0, end: float | None = None, track: int | None = None, chunk: float = 10.0

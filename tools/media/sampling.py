@@ -109,6 +109,8 @@ class _Decoding:
             yield from self.context.decode(packet)
         except Ended:
             return
+        except MemoryError:
+            raise
         except FFmpegError:
             self.damaged += 1
 
