@@ -110,8 +110,8 @@ class Runner:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
         for run in list(self._running):
-            await self._end(run)
-            await self._again(run, "The flow runner was stopped; finished stages are kept.")
+            if await self._end(run):
+                await self._again(run, "The flow runner was stopped; finished stages are kept.")
 
     async def _poll(self) -> None:
         if self._running:
@@ -144,10 +144,12 @@ class Runner:
         finally:
             self._running.pop(run.id, None)
 
-    async def _end(self, run: UUID) -> None:
+    async def _end(self, run: UUID) -> bool:
+        """Cut a run off; false when it came to its own end just before."""
         _, task = self._running[run]
         task.cancel()
         await asyncio.wait([task], timeout=20.0)
+        return not task.done() or task.cancelled()
 
 
 async def deploy(client: PrefectClient, deployments: Sequence[Deployment]) -> dict[UUID, Deployment]:
@@ -155,11 +157,7 @@ async def deploy(client: PrefectClient, deployments: Sequence[Deployment]) -> di
     served: dict[UUID, Deployment] = {}
     for each in deployments:
         flow_id = await client.create_flow(each.flow)
-        schedules = (
-            [DeploymentScheduleCreate(schedule=IntervalSchedule(interval=each.every), active=True)]
-            if each.every
-            else []
-        )
+        schedules = [IntervalSchedule(interval=each.every)] if each.every else []
         deployment = await client.create_deployment(
             flow_id,
             name=each.flow.name,
