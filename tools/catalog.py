@@ -1,13 +1,14 @@
 """The model catalogue: one row per model, read from `catalog.toml`."""
 
 import tomllib
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tools.errors import InvalidInput, NotFound
+from tools.errors import InvalidInput, NotFound, NotInstalled
 
 Isolation = Literal["thread", "process", "server", "remote"]
 Status = Literal["ready", "later", "retired", "unsuitable"]
@@ -33,6 +34,8 @@ class File(_Frozen):
 class Row(_Frozen):
     """One model: what it can do, where its weights come from, what it needs, and what serves in its place.
 
+    `aliases` are other names that people know it by; case does not matter in names.
+
     `engine` is `module:Class`; an empty engine means that none is written yet and `note` says so. `memory` is GB
     on the device, `rate` Hz of its native audio, `context` tokens, `load_seconds` a first guess that is replaced by
     what was measured.
@@ -57,6 +60,7 @@ class Row(_Frozen):
     python: str | None = None
     requirements: list[str] = []
     trust_remote_code: bool = False
+    aliases: list[str] = []
     named_by_owner: bool = False
     status: Status = "ready"
     replaces: list[str] = []
@@ -98,17 +102,33 @@ class Catalog(_Frozen):
     models: list[Row]
     profiles: dict[str, Profile]
 
+    @model_validator(mode="after")
+    def _names_are_clear(self) -> "Catalog":
+        seen: dict[str, str] = {}
+        for row in self.models:
+            for name in {row.id.lower(), *(alias.lower() for alias in row.aliases)}:
+                if name in seen:
+                    raise ValueError(f"{name!r} names both {seen[name]!r} and {row.id!r}")
+                seen[name] = row.id
+        for row in self.models:
+            for other in (row.replaced_by, *row.replaces):
+                if other is not None and other.lower() not in seen:
+                    raise ValueError(f"row {row.id!r} speaks of {other!r}, which is no row")
+        return self
+
     @cached_property
-    def _by_id(self) -> dict[str, Row]:
-        return {row.id: row for row in self.models}
+    def _by_name(self) -> dict[str, Row]:
+        return {name.lower(): row for row in self.models for name in (row.id, *row.aliases)}
 
     def row(self, model: str) -> Row:
-        """The row with this id."""
-        if model in self._by_id:
-            return self._by_id[model]
+        """The row with this id or alias, in any case."""
+        if row := self._by_name.get(model.lower()):
+            return row
+        near = get_close_matches(model.lower(), self._by_name, n=3, cutoff=0.5)
+        names = ", ".join(dict.fromkeys(self._by_name[name].id for name in near))
         raise NotFound(
             f"There is no model {model!r} in the catalogue.",
-            remedy="`sutradhar models list` shows all of them.",
+            remedy=f"Did you mean {names}?" if names else "`sutradhar models list` shows all of them.",
             param="model",
         )
 
@@ -122,13 +142,13 @@ class Catalog(_Frozen):
     def resolve(self, model: str) -> Choice:
         """Follow `replaced_by` from a row that cannot serve to one that can, and say why.
 
-        Raises `NotFound` for an unknown name and `InvalidInput` for one that nothing replaces.
+        Raises `NotFound` for an unknown name and `NotInstalled` for one that nothing ready replaces.
         """
         asked, row, reasons = model, self.row(model), list[str]()
         while row.status != "ready":
             reasons.append(f"{row.title}: {row.note}")
             if row.replaced_by is None:
-                raise InvalidInput(" ".join(reasons), remedy="`sutradhar models list` shows what can serve.")
+                raise NotInstalled(" ".join(reasons), remedy="`sutradhar models list` shows what can serve.")
             row = self.row(row.replaced_by)
         return Choice(row=row, asked=asked, reason=" ".join(reasons))
 
