@@ -2,32 +2,18 @@
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from graphs.events import AgentEvent, Usage
 from tools.bench import Bench
-from tools.chat import Role
 from tools.errors import BudgetSpent
 from tools.settings import Budget
-
-Chat = Callable[[Bench, Role], AbstractAsyncContextManager[BaseChatModel]]
-"""Opens the chat model of a role; it stays in memory while the context is open."""
 
 
 def hush(event: AgentEvent) -> None:
     """The listener of a run that nobody watches."""
-
-
-def roles(bench: Bench, role: Role) -> AbstractAsyncContextManager[BaseChatModel]:
-    """The chat model that the profile maps this role to."""
-    from tools.chat.roles import chat_model
-
-    return chat_model(bench, role)
 
 
 class Ledger:
@@ -94,5 +80,3 @@ class Context:
     bench: Bench
     ledger: Ledger = field(default_factory=lambda: Ledger(Budget()))
     emit: Callable[[AgentEvent], None] = hush
-    chat: Chat = roles
-    options: dict[str, Any] = field(default_factory=dict)

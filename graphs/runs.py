@@ -19,7 +19,7 @@ from langgraph.types import Command, StateSnapshot
 from pydantic_core import to_jsonable_python
 
 from graphs.catalog import Agent, Ask, agent_of, agents
-from graphs.context import Chat, Context, Ledger, roles
+from graphs.context import Context, Ledger
 from graphs.drive import Drive
 from graphs.events import Failure, Question, RunFinished, RunStarted
 from graphs.live import Live
@@ -55,14 +55,11 @@ class Snapshot:
 class Runs:
     """All runs of one home. Opened by `open_runs`."""
 
-    def __init__(
-        self, bench: Bench, log: EventLog, saver: AsyncSqliteSaver, among: Mapping[str, Agent], chat: Chat
-    ) -> None:
+    def __init__(self, bench: Bench, log: EventLog, saver: AsyncSqliteSaver, among: Mapping[str, Agent]) -> None:
         self.agents = dict(among)
         self._bench = bench
         self._log = log
         self._saver = saver
-        self._chat = chat
         self._graphs: dict[str, Compiled] = {
             name: agent.build().compile(checkpointer=saver, name=name) for name, agent in among.items()
         }
@@ -237,7 +234,7 @@ class Runs:
     async def _run(self, live: Live, input: Any, checkpoint: str | None) -> None:
         row = live.run
         bench = self._bench.serving(row.tenant).listening(live.append)
-        context = Context(bench=bench, ledger=live.ledger, emit=live.append, chat=self._chat)
+        context = Context(bench=bench, ledger=live.ledger, emit=live.append)
         try:
             graph, config = self._graphs[row.graph], self._config(row, checkpoint)
             driving = Drive(live, self.agents[row.graph], graph, input, config, context)
@@ -289,7 +286,7 @@ def _snapshot(state: StateSnapshot) -> Snapshot:
 
 @asynccontextmanager
 async def open_runs(
-    bench: Bench, *, among: Mapping[str, Agent] | None = None, chat: Chat = roles, resume: bool = True
+    bench: Bench, *, among: Mapping[str, Agent] | None = None, resume: bool = True
 ) -> AsyncIterator[Runs]:
     """The runs of the bench's home; with `resume` those that a stopped host left behind go on.
 
@@ -308,7 +305,7 @@ async def open_runs(
         await saver.setup()
         # 2.4 times faster than FULL; in WAL mode a power cut can lose the last steps but never harm the file
         await saver.conn.execute("PRAGMA synchronous = NORMAL")
-        runs = Runs(bench, log, saver, among or agents(), chat)
+        runs = Runs(bench, log, saver, among or agents())
         try:
             if resume:
                 await runs.continue_unfinished()

@@ -1,0 +1,208 @@
+"""The steps of the temporal agent. Rules come before models: a plain question costs one chat call, at most two."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langgraph.runtime import Runtime
+from langgraph.types import Command, Overwrite, Send
+
+from graphs.context import Context
+from graphs.events import Answer, Citation, Cited, Evidence
+from graphs.speak import speak
+from graphs.temporal.answering import compose, extract, nothing, trusted
+from graphs.temporal.evidence import cite, fuse, place, readable
+from graphs.temporal.memory import around, look, where_of
+from graphs.temporal.pinpoint import pinpoint_by_rule
+from graphs.temporal.state import Plan, Search, State, Turn
+from graphs.temporal.understand import hinted, language_of, resolve, sought
+from graphs.temporal.verify import Judged, judge_all
+from knowledge.moments import parse_time
+from knowledge.segment import Modality
+from knowledge.store import Where
+from tools.bench import Bench
+from tools.chat.roles import chat_model
+from tools.embedding_tools import RerankInput, rerank
+from tools.errors import EngineFailed, NotInstalled
+
+DOCUMENTS = "recall_documents"
+
+SEARCHES: dict[str, list[Modality]] = {
+    "recall_speech": ["speech", "caption"],
+    "recall_screen_text": ["screen_text"],
+    DOCUMENTS: ["page", "table", "image"],
+    "recall_objects": ["object", "face", "sound", "event", "series"],
+}
+"""The parallel searches: node names and the kinds of memory that each looks through."""
+
+REFUSE_BELOW = -4.0
+"""Cross-encoder logit under which no passage answers: on XQuAD the right paragraph is above it for 49 questions of 50,
+and without that paragraph the best of the others is below it for more than half."""
+
+DRAFT_TOKENS = 120
+
+SMALL, LARGE = (300, 4), (2_400, 8)
+"""Tokens and passages of evidence in the prompt: on two cores, which read 65 tokens a second, and on a GPU."""
+
+
+@cache
+def prompt(name: str) -> str:
+    return files("graphs.temporal").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").strip()
+
+
+async def understand(state: State, runtime: Runtime[Context]) -> State:
+    """Read the question by rules: language, kind, time conditions, and what a follow-up refers to."""
+    language = language_of(state["question"])
+    times = parse_time(state["question"], now=state["now"], language=language)
+    question, topic, kind = resolve(state["question"], times, state.get("turns", []), language)
+    where = where_of(times, state.get("knowledge_bases", []), state.get("sources", []))
+    plan = Plan(question=question, topic=topic, language=language, kind=kind, times=times, where=where)
+    return {"plan": plan, "found": Overwrite([])}  # type: ignore[typeddict-item]
+
+
+def after_understanding(state: State) -> list[Send]:
+    return [Send("locate", state)] if state["plan"].times.relation else searches(state)
+
+
+def searches(state: State) -> list[Send]:
+    """One search for each kind of memory that the question may be about, side by side."""
+    return [Send(node, Search(plan=state["plan"], modalities=kinds)) for node, kinds in SEARCHES.items()]
+
+
+async def locate(state: State, runtime: Runtime[Context]) -> State:
+    """Find what the question takes its bearings from, such as the applause, and look only around it."""
+    plan, relation = state["plan"], state["plan"].times.relation
+    if relation is None:
+        return {}
+    timed: list[Modality] = [kind for node in SEARCHES if node != DOCUMENTS for kind in SEARCHES[node]]
+    found = await look(_bench(runtime), relation.anchor, plan.where, timed)
+    best = fuse([each for each in found if each.segment.start is not None], sought(relation.anchor, "moment"), (), 1)
+    return {"plan": plan.model_copy(update={"where": around(plan, best[0].segment)})} if best else {}
+
+
+async def recall(state: Search, runtime: Runtime[Context]) -> State:
+    """Search one kind of memory by meaning and words, within the question's times."""
+    plan, kinds = state["plan"], state["modalities"]
+    if kinds == SEARCHES[DOCUMENTS]:
+        # a page has no time of its own: «in 1991» is then a part of what is asked
+        where = Where(knowledge_bases=plan.where.knowledge_bases, sources=plan.where.sources)
+        narrowed = plan.times.relation is not None or plan.times.media is not None
+        return {"found": [] if narrowed else await look(_bench(runtime), plan.question, where, kinds)}
+    found = await look(_bench(runtime), plan.topic, plan.where, kinds)
+    if not found and plan.where.recorded_from is not None:
+        everywhere = plan.where.model_copy(update={"recorded_from": None, "recorded_to": None})
+        found = await look(_bench(runtime), plan.question, everywhere, kinds)
+    return {"found": found}
+
+
+async def gather(state: State, runtime: Runtime[Context]) -> Command[Literal["weigh", "pinpoint", "draft", "__end__"]]:
+    """Fuse what the searches found and show it at once."""
+    plan = state["plan"]
+    evidence = cite(fuse(state.get("found", []), sought(plan.topic, plan.kind), hinted(plan.question)))
+    runtime.context.emit(Evidence(moments=evidence))
+    if not evidence:
+        return Command(update=_ended(state, nothing(plan)), goto="__end__")
+    update: State = {"evidence": evidence}
+    if plan.language == "en":
+        return Command(update=update, goto="weigh")
+    return Command(update=update, goto="pinpoint" if plan.kind == "moment" else "draft")
+
+
+async def weigh(state: State, runtime: Runtime[Context]) -> Command[Literal["pinpoint", "draft", "__end__"]]:
+    """Score the evidence with the cross-encoder where one is installed; evidence that cannot answer ends the run."""
+    plan, evidence = state["plan"], state["evidence"]
+    try:
+        ranked = await _bench(runtime).call(
+            rerank, RerankInput(query=plan.question, passages=[_passage(each) for each in evidence[:6]])
+        )
+    except (NotInstalled, EngineFailed):
+        return Command(goto="pinpoint" if plan.kind == "moment" else "draft")
+    fits = {evidence[each.index].n: each.score for each in ranked.ranking}
+    if plan.kind == "moment":
+        return Command(update={"fits": fits}, goto="pinpoint")
+    if not trusted(plan, evidence, fits, REFUSE_BELOW):
+        return Command(update=_ended(state, nothing(plan)), goto="__end__")
+    ordered = sorted(evidence, key=lambda each: -fits.get(each.n, -100.0))
+    return Command(update={"fits": fits, "evidence": ordered}, goto="draft")
+
+
+async def pinpoint(state: State, runtime: Runtime[Context]) -> Command[Literal["__end__"]]:
+    """Answer «when …» with the times of the evidence itself; no model is needed to read a clock."""
+    answer = pinpoint_by_rule(state["plan"], state["evidence"], state.get("fits", {}))
+    _cite_aloud(runtime, answer)
+    return Command(update=_ended(state, answer), goto="__end__")
+
+
+async def draft(state: State, runtime: Runtime[Context]) -> Command[Literal["verify", "__end__"]]:
+    """Write one or two sentences with marks, streamed; where no model can, the evidence speaks for itself."""
+    plan, evidence = state["plan"], state["evidence"]
+    row = chat_model(runtime.context.bench, "writing").row
+    if row.languages and plan.language not in row.languages:
+        answer = extract(plan, evidence, "only_english")
+        _cite_aloud(runtime, answer)
+        return Command(update=_ended(state, answer), goto="__end__")
+    tokens, passages = SMALL if row.device == "cpu" else LARGE
+    shown = readable(evidence, sought(plan.question, "fact"), tokens, passages)
+    try:
+        text = await speak(
+            runtime.context, "writing", _question(plan, evidence, shown), most_tokens=DRAFT_TOKENS, aloud=True,
+            quotable=" ".join(shown.values()),
+        )  # fmt: skip
+    except (NotInstalled, EngineFailed):
+        text = ""
+    return Command(update={"draft": text}, goto="verify")
+
+
+async def verify(state: State, runtime: Runtime[Context]) -> State:
+    """Keep the sentences that their evidence supports; ask a model at most once where the rules cannot tell."""
+    plan, evidence = state["plan"], state["evidence"]
+    judged = [] if "NOT FOUND" in state["draft"].upper() else judge_all(state["draft"], evidence, plan.question)
+    kept = [each for each in judged if each.verdict == "supported"]
+    unsure = [each for each in judged if each.verdict == "unsure"]
+    if unsure and not kept and await _confirmed(runtime, unsure[0]):
+        kept = unsure[:1]
+    if kept:
+        answer = compose(kept)
+    elif "NOT FOUND" in state["draft"].upper():
+        answer = nothing(plan)
+    else:
+        answer = extract(plan, evidence, "weak_model", fits=state.get("fits", {}))
+    _cite_aloud(runtime, answer)
+    return _ended(state, answer)
+
+
+async def _confirmed(runtime: Runtime[Context], judged: Judged) -> bool:
+    passage = " ".join(each.text for each in judged.evidence)[:800]
+    asked = f"Passage: {passage}\n\nStatement: {judged.text}\n\nDoes the passage say this?"
+    messages: list[BaseMessage] = [SystemMessage(prompt("check")), HumanMessage(asked)]
+    try:
+        said = await speak(runtime.context, "judge", messages, most_tokens=3)
+    except (NotInstalled, EngineFailed):
+        return False
+    return said.strip().lower().startswith("yes")
+
+
+def _question(plan: Plan, evidence: Sequence[Citation], shown: dict[int, str]) -> list[BaseMessage]:
+    places = {each.n: place(each) for each in evidence}
+    lines = [f"[{n}] ({places[n]}) {text}" for n, text in shown.items()]
+    asked = f"Evidence:\n{chr(10).join(lines)}\n\nQuestion: {plan.question}"
+    return [SystemMessage(prompt("draft")), HumanMessage(asked)]
+
+
+def _ended(state: State, answer: Answer) -> State:
+    return {"answer": answer, "turns": [Turn(question=state["plan"].question, answer=answer.text)]}
+
+
+def _cite_aloud(runtime: Runtime[Context], answer: Answer) -> None:
+    for citation in answer.citations:
+        runtime.context.emit(Cited(citation=citation))
+
+
+def _passage(citation: Citation) -> str:
+    return citation.text[:1_500]
+
+
+def _bench(runtime: Runtime[Context]) -> Bench:
+    return runtime.context.bench

@@ -1,0 +1,78 @@
+"""What the temporal graph knows while it works: plain data, small enough to be checkpointed at every step."""
+
+import operator
+from typing import Annotated, Literal, TypedDict
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from graphs.events import Answer, Citation
+from knowledge.moments import TimeCondition
+from knowledge.segment import Modality, Segment
+from knowledge.store import Where
+
+Kind = Literal["moment", "fact"]
+
+TURNS = 4
+"""Turns of a thread that follow-up questions may refer to."""
+
+
+class Turn(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    question: str
+    answer: str
+
+
+class Plan(BaseModel):
+    """What the rules understood of a question.
+
+    `question` stands for itself, `topic` is what to look for without the words that only ask. `kind` is `moment` when
+    the answer is a time in the material. `times` are the question's own, `where` is them and more as conditions.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    question: str
+    topic: str
+    language: str
+    kind: Kind
+    times: TimeCondition
+    where: Where
+
+
+class Found(BaseModel):
+    """A segment that a search found: `rank` from 0 in its list, `name` of its source."""
+
+    model_config = ConfigDict(frozen=True)
+
+    segment: Segment
+    name: str
+    score: float
+    rank: int
+
+
+def latest(old: list[Turn], new: list[Turn]) -> list[Turn]:
+    return [*old, *new][-TURNS:]
+
+
+class State(TypedDict, total=False):
+    """`fits` are cross-encoder logits by the evidence's number; they are empty where none is installed."""
+
+    question: str
+    knowledge_bases: list[str]
+    sources: list[str]
+    now: AwareDatetime
+    turns: Annotated[list[Turn], latest]
+    plan: Plan
+    found: Annotated[list[Found], operator.add]
+    evidence: list[Citation]
+    fits: dict[int, float]
+    draft: str
+    answer: Answer | None
+
+
+class Search(TypedDict):
+    """What one of the parallel searches gets."""
+
+    plan: Plan
+    modalities: list[Modality]

@@ -1,0 +1,66 @@
+"""Whether a sentence stands on its evidence, by rules: its marks exist, its numbers and names and words are there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from graphs.events import Citation
+from graphs.temporal.words import alike, content, coverage, marks, names, numbers, sentences, without_marks
+
+Verdict = Literal["supported", "unsure", "unsupported"]
+
+SUPPORTED = 0.7
+UNSUPPORTED = 0.35
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A sentence without its marks, the evidence that it stands on, and how sure the rules are."""
+
+    text: str
+    evidence: tuple[Citation, ...]
+    verdict: Verdict
+
+
+def judge(sentence: str, evidence: Sequence[Citation], question: str) -> Judged:
+    """Judge a sentence by what it adds to the question; a wrong mark is corrected when other evidence has it all."""
+    text = without_marks(sentence)
+    numbered = {each.n: each for each in evidence}
+    cited = tuple(numbered[n] for n in marks(sentence) if n in numbered)
+    verdict = _verdict(text, cited, question) if cited else "unsupported"
+    if verdict == "supported":
+        return Judged(text, _needed(text, cited, question), verdict)
+    others = [each for each in evidence if _verdict(text, (each,), question) == "supported"]
+    if others:
+        best = max(others, key=lambda each: coverage(content(text), each.text))
+        return Judged(text, (best,), "supported")
+    if not cited and evidence:
+        cited = (max(evidence, key=lambda each: coverage(content(text), each.text)),)
+        verdict = _verdict(text, cited, question)
+    return Judged(text, cited, verdict)
+
+
+def judge_all(draft: str, evidence: Sequence[Citation], question: str) -> list[Judged]:
+    return [judge(sentence, evidence, question) for sentence in sentences(draft)]
+
+
+def _verdict(text: str, cited: Sequence[Citation], question: str) -> Verdict:
+    there = " \n".join(f"{each.text} {each.source}" for each in cited)
+    if not numbers(text) <= numbers(there) | numbers(question):
+        return "unsupported"
+    known = [*content(there), *content(question)]
+    if any(not any(alike(name, word) for word in known) for name in names(text)):
+        return "unsupported"
+    asked = content(question)
+    said = content(text)
+    new = [word for word in said if not any(alike(word, each) for each in asked)]
+    share = coverage(new, there) if new else coverage(said, there)
+    if share >= SUPPORTED:
+        return "supported"
+    return "unsure" if share >= UNSUPPORTED else "unsupported"
+
+
+def _needed(text: str, cited: tuple[Citation, ...], question: str) -> tuple[Citation, ...]:
+    """The first cited evidence that is enough alone, else all of it."""
+    alone = [each for each in cited if _verdict(text, (each,), question) == "supported"]
+    return (alone[0],) if alone else cited

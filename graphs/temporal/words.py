@@ -1,0 +1,91 @@
+"""What rules can tell of a text: its sentences, content words, numbers and names."""
+
+import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+from graphs.temporal.stopwords import NUMBERS, STOPWORDS
+
+# Indic vowel signs are marks, which \w leaves out; joiners stand inside words too
+_WORD = re.compile(r"[\w\u0900-\u0dff\u200c\u200d]+(?:[.,:]\d+)*(?:['’]\w+)?")
+_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Prof|Sr|Jr|Gen|Col|Capt|approx|e\.g|i\.e|[A-Z])|\bU\.S)\.$")
+_SENTENCE_END = re.compile(r"(?<=[.!?।॥؟])(?:\s*\[\d+\](?:\s*,?\s*\[\d+\])*)?[\"'”’)]*(?=\s|$)")
+_MARK = re.compile(r"\[(\d+)\]")
+
+
+def words(text: str) -> list[str]:
+    """Words in order, lower case, numbers without thousands separators."""
+    return [re.sub(r"(?<=\d),(?=\d{3})", "", word.lower()) for word in _WORD.findall(text)]
+
+
+def stem(word: str) -> str:
+    """A word without the commonest English endings; other scripts stay as they are."""
+    word = NUMBERS.get(word, re.sub(r"['’]s?$|['’]s$", "", word))
+    if not word.isascii() or len(word) < 4 or word[0].isdigit():
+        return word
+    for ending, instead in (("ies", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""), ("ly", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word.removesuffix(ending) + instead
+            break
+    return word.rstrip("e")
+
+
+def content(text: str) -> list[str]:
+    """Stems of the words that carry meaning, in order, each once."""
+    return list(dict.fromkeys(stem(word) for word in words(text) if word not in STOPWORDS))
+
+
+def numbers(text: str) -> set[str]:
+    return {stem(word) for word in words(_MARK.sub(" ", text)) if stem(word)[0].isdigit()}
+
+
+def names(text: str) -> set[str]:
+    """Stems of words with a capital that do not begin a sentence."""
+    found: set[str] = set()
+    for sentence in sentences(text):
+        plain = _WORD.findall(_MARK.sub(" ", sentence))
+        found.update(stem(word.lower()) for word in plain[1:] if word[0].isupper() and word.lower() not in STOPWORDS)
+    return found
+
+
+def alike(one: str, other: str) -> bool:
+    """The same word, as far as a recogniser's or reader's slip of a letter allows."""
+    if one == other:
+        return True
+    if min(len(one), len(other)) < 5 or one[0].isdigit():
+        return False
+    if one.startswith(other) or other.startswith(one):
+        return True
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= 0.84
+
+
+def coverage(wanted: Iterable[str], text: str) -> float:
+    """The share of these stems that a text has, 0..1; longer words weigh more. Nothing wanted is covered by nothing."""
+    weights = {word: min(len(word), 8) for word in wanted}
+    if not weights:
+        return 0.0
+    there = set(content(text))
+    found = sum(weight for word, weight in weights.items() if word in there or any(alike(word, each) for each in there))
+    return found / sum(weights.values())
+
+
+def sentences(text: str) -> list[str]:
+    """Sentences with their citation marks; a mark after the full stop belongs to the sentence before it."""
+    found, start = list[str](), 0
+    for end in _SENTENCE_END.finditer(text):
+        piece = text[start : end.end()].strip()
+        if not piece or _ABBREVIATION.search(piece):
+            continue
+        found.append(piece)
+        start = end.end()
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def marks(text: str) -> list[int]:
+    """The citation numbers in a text, in order, each once."""
+    return list(dict.fromkeys(int(number) for number in _MARK.findall(text)))
+
+
+def without_marks(text: str) -> str:
+    return re.sub(r"\s+([.,;!?।])", r"\1", re.sub(r"\s{2,}", " ", _MARK.sub("", text))).strip()
