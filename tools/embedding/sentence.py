@@ -17,14 +17,17 @@ class SentenceEmbedding:
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         try:
             from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
         except ImportError as error:
             raise NotInstalled(
                 f"{row.title} needs PyTorch and sentence-transformers ({error}).", remedy="Run `make gpu`."
             ) from error
+        logging.disable_progress_bar()
         self._lock = threading.Lock()
         self._batch = int(row.options.get("batch", 32))
         self._passage = str(row.options.get("passage_prefix", ""))
         self._query = str(row.options.get("query_prefix", ""))
+        self._dimensions = row.dimensions or 0
         self._model = SentenceTransformer(
             str(_folder(files)),
             device=device.replace("gpu", "cuda"),
@@ -39,11 +42,13 @@ class SentenceEmbedding:
         return self._encode([self._query + text for text in texts])
 
     def _encode(self, texts: list[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._dimensions), dtype=np.float32)
         with self._lock:
             vectors = self._model.encode(
                 texts, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
             )
-        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), -1)
+        return np.asarray(vectors, dtype=np.float32)
 
 
 def _folder(files: Mapping[str, Path]) -> Path:

@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-import warnings
 from collections.abc import AsyncGenerator, Sequence
 from io import BytesIO
 from itertools import islice
@@ -19,7 +18,8 @@ from tools.vision import Image
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 # Pillow's readers raise almost anything on a damaged file
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, Pillow.DecompressionBombError)
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error)
+_BOMB = (Pillow.DecompressionBombError, Pillow.DecompressionBombWarning)
 LONGEST = 4_096
 """Pixels to which the longer side is reduced: no network here looks closer, and a batch of pages stays in memory."""
 BATCH = 8
@@ -36,25 +36,27 @@ def open_image(source: Path | bytes, limits: Limits, *, longest: int = LONGEST) 
         with Pillow.open(BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS) as image:
             width, height = image.size
             if width * height > limits.image_pixels:
-                raise TooLarge(
-                    f"The image {name!r} has {width} x {height} pixels; {limits.image_pixels:,} are allowed.",
-                    remedy="Reduce it, or raise SUTRADHAR_LIMITS__IMAGE_PIXELS.",
-                )
+                raise _too_large(name, f"{width} x {height} pixels", limits)
             # a JPEG can be decoded at a half, a quarter or an eighth of its size at a fraction of the cost
             image.draft("RGB", (min(width, longest), min(height, longest)))
             return _upright(image, longest)
-    # Pillow's readers raise almost anything on damaged files
+    except _BOMB as error:
+        raise _too_large(name, "far too many pixels", limits) from error
     except _DAMAGED as error:
         raise UnsupportedMedia(
             f"{name!r} cannot be read as an image: {error}.", remedy=f"Send one of {', '.join(_FORMATS)}."
         ) from error
 
 
+def _too_large(name: str, size: str, limits: Limits) -> TooLarge:
+    return TooLarge(
+        f"The image {name!r} has {size}; {limits.image_pixels:,} are allowed.",
+        remedy="Reduce it, or raise SUTRADHAR_LIMITS__IMAGE_PIXELS.",
+    )
+
+
 def _upright(image: Pillow.Image, longest: int) -> Image:
-    with warnings.catch_warnings():
-        # odd metadata is no reason to complain to whoever runs the host
-        warnings.simplefilter("ignore")
-        turned = ImageOps.exif_transpose(image)
+    turned = ImageOps.exif_transpose(image)
     if max(turned.size) > longest:
         turned.thumbnail((longest, longest), Pillow.Resampling.BILINEAR)
     if turned.mode in {"RGBA", "LA", "PA"} or "transparency" in turned.info:
