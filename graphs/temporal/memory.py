@@ -1,44 +1,63 @@
 """Looking into memory: the question's times as conditions, and searches within them."""
 
-import numpy as np
+import asyncio
 
 from graphs.temporal.state import Found, Plan
-from knowledge.moments import TimeCondition
+from knowledge.moments import MediaWindow, TimeCondition
 from knowledge.segment import Modality, Segment
-from knowledge.store import STORE, Query, Where
+from knowledge.store import Where
+from knowledge.tools import ListSourcesInput, RecallInput, list_sources, recall
 from tools.bench import Bench
-from tools.embedding_tools import EmbedInput, embed_texts
 
 NEAR_SECONDS = 30.0
 """How far «just before» and «just after» reach; twice as far without the «just»."""
 
 LIMIT = 8
+SOURCES = 8
+"""Recordings that «the last minute» is looked up in at most, the newest ones."""
 
 
 def where_of(times: TimeCondition, knowledge_bases: list[str], sources: list[str]) -> Where:
-    """The question's times as the store's conditions."""
-    media = times.media
-    fixed = media is not None and media.unit == "seconds" and not media.from_end
+    """The question's times as the store's conditions, without those that depend on a recording's length."""
+    media = times.media if times.media and not _relative(times.media) else MediaWindow()
     return Where(
         knowledge_bases=knowledge_bases,
         sources=sources,
-        start=media.start if media and fixed else None,
-        end=media.end if media and fixed else None,
+        start=media.start,
+        end=media.end,
         recorded_from=times.recorded_from,
         recorded_to=times.recorded_to,
     )
+
+
+async def scopes(bench: Bench, plan: Plan) -> list[Where]:
+    """Where to look: usually one place; for «the last minute» and «the first half» one for each recording."""
+    window = plan.times.media
+    if window is None or not _relative(window):
+        return [plan.where]
+    listed = await bench.call(list_sources, ListSourcesInput())
+    bases, wanted = plan.where.knowledge_bases, plan.where.sources
+    fitting = [
+        (each.sha256, window.seconds(each.duration))
+        for each in listed.sources
+        if each.duration and (not bases or each.knowledge_base in bases) and (not wanted or each.sha256 in wanted)
+    ]
+    return [
+        plan.where.model_copy(update={"sources": [sha], "start": start, "end": end})
+        for sha, (start, end) in fitting[:SOURCES]
+    ]
 
 
 def around(plan: Plan, anchor: Segment) -> Where:
     """Where to look for something that is told by its place before, after or during the anchor."""
     relation = plan.times.relation
     start, end = anchor.start or 0.0, anchor.end or anchor.start or 0.0
-    reach = NEAR_SECONDS if relation and relation.near else 2 * NEAR_SECONDS
-    offset = relation.offset if relation else None
-    windows = {
-        "before": (max(start - (offset or reach), 0.0), start),
+    near, offset = relation is not None and relation.near, relation.offset if relation else None
+    reach = offset or (NEAR_SECONDS if near else 2 * NEAR_SECONDS)
+    windows: dict[str, tuple[float, float | None]] = {
+        "before": (max(start - reach, 0.0), start),
         "until": (0.0, start),
-        "after": (end, end + (offset or reach)),
+        "after": (end, end + reach),
         "during": (start, end),
         "between": (end, None),
     }
@@ -46,13 +65,26 @@ def around(plan: Plan, anchor: Segment) -> Where:
     return plan.where.model_copy(update={"sources": [anchor.source], "start": first, "end": last})
 
 
-async def look(bench: Bench, text: str, where: Where, modalities: list[Modality], limit: int = LIMIT) -> list[Found]:
-    """The best matches of these kinds, by meaning and by words."""
-    embedded = await bench.call(embed_texts, EmbedInput(texts=[text], kind="query"))
-    vector = np.asarray(embedded.vectors[0], dtype=np.float32)
-    kinds = where.model_copy(update={"modalities": modalities})
-    hits = await bench.part(STORE).search(bench.tenant, Query(where=kinds, vector=vector, words=text, limit=limit))
-    return [
-        Found(segment=hit.segment, name=hit.segment.source[:12], score=hit.score, rank=rank)
-        for rank, hit in enumerate(hits)
+async def look(bench: Bench, text: str, where: list[Where], modalities: list[Modality]) -> list[Found]:
+    """The best matches of these kinds, by meaning and by words, best first."""
+    kinds = [each.model_copy(update={"modalities": modalities}) for each in where]
+    recalled = await asyncio.gather(
+        *(
+            bench.call(recall, RecallInput(question=text, where=each, limit=LIMIT, neighbour_seconds=0))
+            for each in kinds
+        )
+    )
+    hits = [
+        (evidence.score, group.name, evidence.segment)
+        for each in recalled
+        for group in each.groups
+        for evidence in group.evidence
     ]
+    ordered = sorted(hits, key=lambda hit: -hit[0])[:LIMIT]
+    return [
+        Found(segment=segment, name=name, score=score, rank=rank) for rank, (score, name, segment) in enumerate(ordered)
+    ]
+
+
+def _relative(window: MediaWindow) -> bool:
+    return window.from_end or window.unit == "fraction"

@@ -14,7 +14,7 @@ from graphs.events import Answer, Citation, Cited, Evidence
 from graphs.speak import speak
 from graphs.temporal.answering import compose, extract, nothing, trusted
 from graphs.temporal.evidence import cite, fuse, place, readable
-from graphs.temporal.memory import around, look, where_of
+from graphs.temporal.memory import around, look, scopes, where_of
 from graphs.temporal.pinpoint import pinpoint_by_rule
 from graphs.temporal.state import Plan, Search, State, Turn
 from graphs.temporal.understand import hinted, language_of, resolve, sought
@@ -77,23 +77,23 @@ async def locate(state: State, runtime: Runtime[Context]) -> State:
     if relation is None:
         return {}
     timed: list[Modality] = [kind for node in SEARCHES if node != DOCUMENTS for kind in SEARCHES[node]]
-    found = await look(_bench(runtime), relation.anchor, plan.where, timed)
+    found = await look(_bench(runtime), relation.anchor, [plan.where], timed)
     best = fuse([each for each in found if each.segment.start is not None], sought(relation.anchor, "moment"), (), 1)
     return {"plan": plan.model_copy(update={"where": around(plan, best[0].segment)})} if best else {}
 
 
 async def recall(state: Search, runtime: Runtime[Context]) -> State:
     """Search one kind of memory by meaning and words, within the question's times."""
-    plan, kinds = state["plan"], state["modalities"]
+    plan, kinds, bench = state["plan"], state["modalities"], _bench(runtime)
     if kinds == SEARCHES[DOCUMENTS]:
         # a page has no time of its own: «in 1991» is then a part of what is asked
-        where = Where(knowledge_bases=plan.where.knowledge_bases, sources=plan.where.sources)
+        everywhere = Where(knowledge_bases=plan.where.knowledge_bases, sources=plan.where.sources)
         narrowed = plan.times.relation is not None or plan.times.media is not None
-        return {"found": [] if narrowed else await look(_bench(runtime), plan.question, where, kinds)}
-    found = await look(_bench(runtime), plan.topic, plan.where, kinds)
+        return {"found": [] if narrowed else await look(bench, plan.question, [everywhere], kinds)}
+    found = await look(bench, plan.topic, await scopes(bench, plan), kinds)
     if not found and plan.where.recorded_from is not None:
-        everywhere = plan.where.model_copy(update={"recorded_from": None, "recorded_to": None})
-        found = await look(_bench(runtime), plan.question, everywhere, kinds)
+        undated = plan.where.model_copy(update={"recorded_from": None, "recorded_to": None})
+        found = await look(bench, plan.question, [undated], kinds)
     return {"found": found}
 
 

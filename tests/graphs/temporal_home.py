@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,23 @@ from pydantic import BaseModel
 
 from graphs.runs import Runs, open_runs
 from graphs.temporal.words import content, coverage
+from knowledge.library import Source
 from knowledge.segment import Made, Modality, Segment, segment_id
-from knowledge.store import STORE, Hit, Query
+from knowledge.tools import Evidence, Group, ListSourcesInput, Recalled, RecallInput, Sources
 from tools.bench import Bench
 from tools.catalog import load_catalog
 from tools.chat.scripted import with_script
-from tools.embedding_tools import Embedded, Ranked, Reranked, RerankInput
+from tools.embedding_tools import Ranked, Reranked, RerankInput
 from tools.errors import NotInstalled
 from tools.open import open_bench
 from tools.settings import Settings
 from tools.toolbox import Tool
 
 SHA = "a" * 64
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SOURCE = Source(
+    sha256=SHA, knowledge_base="kb", name="tour.mp4", kind="video", duration=70.0, added_at=NOW, updated_at=NOW
+)
 
 
 def spoken(text: str, start: float, end: float, **more: Any) -> Segment:
@@ -42,45 +48,39 @@ def segment(modality: Modality, text: str, *, source: str = SHA, **more: Any) ->
     )
 
 
-class WordStore:
-    """Finds segments by shared words, or in order when none is shared, within the query's conditions."""
+class WordHost:
+    """A host whose memory and cross-encoder only count shared words; the latter may be absent."""
 
-    def __init__(self, segments: Sequence[Segment]) -> None:
+    def __init__(self, segments: Sequence[Segment], reranks: bool) -> None:
         self._segments = segments
+        self._reranks = reranks
 
-    async def search(self, tenant: str, query: Query) -> list[Hit]:
-        wanted, where = content(query.words or ""), query.where
+    async def call(self, tool: Tool[Any, Any], input: BaseModel, bench: Bench) -> Any:
+        match input:
+            case RecallInput():
+                return self._recall(input)
+            case ListSourcesInput():
+                return Sources(sources=[SOURCE])
+            case RerankInput() if not self._reranks:
+                raise NotInstalled("There is no reranker here.")
+            case RerankInput():
+                scores = [coverage(content(input.query), each) * 16 - 8 for each in input.passages]
+                order = sorted(range(len(scores)), key=lambda index: -scores[index])
+                return Reranked(ranking=[Ranked(index=each, score=scores[each]) for each in order], model="words")
+        raise AssertionError(f"nobody should call {tool.name}")
+
+    def _recall(self, input: RecallInput) -> Recalled:
+        wanted, where = content(input.question), input.where
         fitting = [
-            each
+            Evidence(segment=each, score=coverage(wanted, each.text), neighbours=[])
             for each in self._segments
             if (not where.modalities or each.modality in where.modalities)
             and (where.start is None or (each.end or 0.0) > where.start)
             and (where.end is None or (each.start is not None and each.start < where.end))
             and (where.recorded_from is None or each.recorded_from is not None)
         ]
-        hits = [Hit(segment=each, score=coverage(wanted, each.text)) for each in fitting]
-        return sorted(hits, key=lambda hit: -hit.score)[: query.limit]
-
-
-class WordHost:
-    """A host whose embedding says nothing and whose cross-encoder counts shared words; `reranks` may be off."""
-
-    def __init__(self, reranks: bool) -> None:
-        self._reranks = reranks
-        self.called = list[str]()
-
-    async def call(self, tool: Tool[Any, Any], input: BaseModel, bench: Bench) -> Any:
-        self.called.append(tool.name)
-        if tool.name == "embed_texts":
-            return Embedded(vectors=[[1.0]], dimensions=1, model="words")
-        if tool.name == "rerank" and not self._reranks:
-            raise NotInstalled("There is no reranker here.")
-        if isinstance(input, RerankInput):
-            scores = [coverage(content(input.query), each) * 16 - 8 for each in input.passages]
-            order = sorted(range(len(scores)), key=lambda index: -scores[index])
-            ranking = [Ranked(index=index, score=scores[index]) for index in order]
-            return Reranked(ranking=ranking, model="words")
-        return await tool(input, bench)
+        best = sorted(fitting, key=lambda each: -each.score)[: input.limit]
+        return Recalled(groups=[Group(source=SHA, knowledge_base="kb", name="tour.mp4", evidence=best)])
 
 
 @asynccontextmanager
@@ -102,6 +102,6 @@ async def temporal(
     ]
     catalog = catalog.model_copy(update={"models": models})
     async with open_bench(settings, catalog=catalog) as bench:
-        ready = replace(bench, parts={STORE.name: WordStore(segments)}, host=WordHost(reranks))
+        ready = replace(bench, host=WordHost(segments, reranks))
         async with open_runs(ready) as runs:
             yield runs

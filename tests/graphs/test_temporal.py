@@ -81,6 +81,13 @@ async def test_just_before_something(settings: Settings) -> None:
     assert {each.start for each in evidence.moments} == {7.0, 12.0, 14.0}
 
 
+async def test_the_last_seconds_depend_on_the_recording(settings: Settings) -> None:
+    async with temporal(settings, TALK, [{"say": "NOT FOUND"}]) as runs:
+        _, events = await asked(runs, "What is said about the tour in the last 20 seconds?")
+    evidence = next(event for event in events if isinstance(event, Evidence))
+    assert [each.start for each in evidence.moments] == [50.0]
+
+
 @pytest.mark.parametrize("reranks", [True, False])
 async def test_absent_things_are_not_invented(settings: Settings, reranks: bool) -> None:
     async with temporal(settings, TALK, [{"say": "NOT FOUND"}], reranks=reranks) as runs:
