@@ -40,6 +40,11 @@ def sniff(head: bytes, name: str = "The file") -> str:
     raise UnsupportedMedia(f"{name} is not a video or sound that we open: {_guess(head)}.", remedy=f"Send {READABLE}.")
 
 
+def admits(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a video or sound that we open."""
+    return _demuxer(head) is not None
+
+
 def _demuxer(head: bytes) -> str | None:
     if head[4:8] in _ATOMS:
         return None if head[4:8] == b"ftyp" and head[8:12] in _STILL else "mp4"

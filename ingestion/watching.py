@@ -1,0 +1,159 @@
+"""The looking side of a video: frames are sampled once and shown to every sense, through bounded queues."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from ingestion.frames import PICTURES, Picture, Pictures, Sampling
+from ingestion.frames import VERSION as FRAMES_VERSION
+from ingestion.looking import (
+    LOOKS,
+    Look,
+    Place,
+    Screen,
+    faces,
+    find_faces,
+    find_objects,
+    read_text,
+    screen_text,
+    things,
+)
+from ingestion.looking import VERSION as LOOKS_VERSION
+from ingestion.remembering import Job
+from ingestion.stages import Progress, keep, recall, result_ref
+from tools.bench import Bench
+from tools.capability import Capability
+from tools.errors import SutradharError
+from tools.faces import FACE_LANDMARKS
+from tools.media.probe import Probe
+from tools.media.reader import Reader
+from tools.vision import OBJECT_DETECTION, TEXT_READING
+
+_WAITING = 16
+_BATCH = 8
+_KEEP_SECONDS = 10.0
+
+See = Callable[[Sequence[Picture], Bench], Awaitable[list[Look]]]
+
+
+class Feed:
+    """Pictures on their way to one sense. A sense that gave up takes them unseen, so that the others go on."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Picture | None] = asyncio.Queue(_WAITING)
+        self._ended = False
+
+    async def put(self, picture: Picture | None) -> None:
+        await self._queue.put(picture)
+
+    async def batches(self) -> AsyncIterator[list[Picture]]:
+        """What has arrived, at most a batch at a time: a sense that keeps up sees each picture at once."""
+        while not self._ended:
+            batch = [await self._queue.get()]
+            while len(batch) < _BATCH and batch[-1] is not None and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            self._ended = batch[-1] is None
+            pictures = [each for each in batch if each is not None]
+            if pictures:
+                yield pictures
+
+    async def drain(self) -> None:
+        async for _ in self.batches():
+            pass
+
+
+async def look_stage(job: Job, reader: Reader) -> None:
+    """Sample the frames and look at each different one: text first, then things and faces."""
+    text, objects, people = Feed(), Feed(), Feed()
+    watched: asyncio.Future[Pictures] = asyncio.get_running_loop().create_future()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(frames_stage(job, reader, (text, objects, people), watched))
+        group.create_task(text_stage(job, text))
+        group.create_task(objects_stage(job, objects, watched))
+        group.create_task(faces_stage(job, people, watched))
+
+
+async def frames_stage(job: Job, reader: Reader, feeds: Sequence[Feed], watched: asyncio.Future[Pictures]) -> None:
+    """Send every different picture to every feed; `watched` gets all of them and the shots at the end."""
+    ref = result_ref(job.sha, "frames", FRAMES_VERSION)
+    sampling = Sampling(job.bench, job.sha, job.probe)
+    kept = await recall(job.bench, ref, PICTURES)
+    async with job.stages.stage("frames"):
+        async for picture in _replay(kept) if kept else sampling.pictures(reader):
+            for feed in feeds:
+                await feed.put(picture)
+            job.stages.progress(Progress(stage="frames", fraction=sampling.fraction()))
+        if kept is None:
+            await keep(job.bench, ref, PICTURES, sampling.result())
+    if kept:
+        job.stages.mark("frames", "kept")
+    watched.set_result(kept or sampling.result())
+    for feed in feeds:
+        await feed.put(None)
+
+
+async def _replay(kept: Pictures) -> AsyncIterator[Picture]:
+    for picture in kept.pictures:
+        yield picture
+
+
+async def text_stage(job: Job, feed: Feed) -> None:
+    """A text is remembered as soon as it has left the screen."""
+    screen, place = Screen(), _place(job)
+    async for look in _looks(job, "screen_text", TEXT_READING, read_text, feed):
+        screen.see(look)
+        if gone := screen.leave():
+            await job.writer.write(screen_text(gone, place))
+    screen.end()
+    await job.writer.write(screen_text(screen.leave(), place))
+
+
+async def objects_stage(job: Job, feed: Feed, watched: asyncio.Future[Pictures]) -> None:
+    looks = [look async for look in _looks(job, "objects", OBJECT_DETECTION, find_objects, feed)]
+    if looks:
+        await job.writer.write(things(looks, (await watched).shots, _place(job)))
+
+
+async def faces_stage(job: Job, feed: Feed, watched: asyncio.Future[Pictures]) -> None:
+    looks = [look async for look in _looks(job, "faces", FACE_LANDMARKS, find_faces, feed)]
+    if looks:
+        await job.writer.write(faces(looks, (await watched).shots, _place(job)))
+
+
+async def _looks(job: Job, stage: str, sense: Capability[Any], see: See, feed: Feed) -> AsyncIterator[Look]:
+    """What one sense sees on each picture. Looks are kept now and then, so that a killed ingest goes on from there."""
+    note = ""
+    async with job.stages.stage(stage):
+        try:
+            model = job.bench.choose(sense).row.id
+            ref = result_ref(job.sha, stage, f"{LOOKS_VERSION}-{FRAMES_VERSION}-{model}")
+            known = {look.picture.image: look for look in await recall(job.bench, ref, LOOKS) or []}
+            fresh, kept_at = 0, time.monotonic()
+            async for batch in feed.batches():
+                new = [each for each in batch if each.image not in known]
+                known |= {look.picture.image: look for look in (await see(new, job.bench) if new else [])}
+                fresh += len(new)
+                for picture in batch:
+                    yield known[picture.image].model_copy(update={"picture": picture})
+                job.stages.progress(Progress(stage=stage, fraction=_fraction(batch[-1], job.probe)))
+                if fresh and time.monotonic() - kept_at > _KEEP_SECONDS:
+                    await keep(job.bench, ref, LOOKS, list(known.values()))
+                    kept_at = time.monotonic()
+            if fresh:
+                await keep(job.bench, ref, LOOKS, list(known.values()))
+        except SutradharError:
+            await feed.drain()
+            raise
+        if known and not fresh:
+            note = "kept"
+    if note:
+        job.stages.mark(stage, "kept")
+
+
+def _place(job: Job) -> Place:
+    return Place(job.sha, job.knowledge_base, job.probe.recorded_at)
+
+
+def _fraction(picture: Picture, probe: Probe) -> float | None:
+    return min(1.0, picture.end / probe.duration) if probe.duration else None
