@@ -69,10 +69,9 @@ OpenHost = Callable[[Settings, Metrics], AbstractAsyncContextManager[Host]]
 @asynccontextmanager
 async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
     """Open models, knowledge and runs under the home folder; everything is closed in the opposite order."""
-    from knowledge.open import open_knowledge
-
     from api.toolset import gather
     from graphs.runs import open_runs
+    from knowledge.open import open_knowledge
 
     make_home(settings.home)
     assert_safe(settings)
@@ -83,9 +82,8 @@ async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]
 @asynccontextmanager
 async def open_alone(settings: Settings) -> AsyncIterator[tuple[Bench, "Runs"]]:
     """The rooms without a door, for a command that finds no host; runs that a host left behind stay as they are."""
-    from knowledge.open import open_knowledge
-
     from graphs.runs import open_runs
+    from knowledge.open import open_knowledge
 
     assert_safe(settings)
     async with (

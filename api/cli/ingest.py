@@ -100,13 +100,20 @@ async def _through(host: RunningHost, path: Path, kb: str, show: Show) -> dict[s
         submitted = (await host.post("/api/v1/knowledge/ingest", data=form))["submitted"][0]
     if "error" in submitted:
         raise from_body(submitted)
-    async for _, now in host.stream("GET", f"/api/v1/knowledge/ingests/{submitted['run']}/events"):
-        for stage in now["stages"]:
-            show(path.name, stage["name"], stage["fraction"], stage["note"])
-        if now["state"] in ("failed", "cancelled"):
-            raise EngineFailed(f"Ingesting {path.name!r} {now['state']}: {now['message']}")
-    source: dict[str, Any] = await host.get(f"/api/v1/knowledge/sources/{submitted['source']}?knowledge_base={kb}")
-    return source
+    source = dict[str, Any]()
+    params = {"knowledge_base": kb}
+    async for _, source in host.stream("GET", f"/api/v1/knowledge/sources/{submitted['source']}/events", params=params):
+        if "error" in source:
+            raise from_body(source)
+        for name, stage in source["stages"].items():
+            ended = stage["state"] in ("done", "skipped", "failed")
+            show(path.name, name, 1.0 if ended else stage["fraction"], stage["note"])
+    if source["state"] == "failed":
+        raise EngineFailed(f"{path.name!r} could not be ingested: {source['reason']}")
+    stages = {name: stage["state"] for name, stage in source["stages"].items()}
+    notes = [f"{name}: {stage['note']}" for name, stage in source["stages"].items() if stage["state"] != "done"]
+    kept = ("id", "name", "knowledge_base", "segments", "seconds")
+    return {**{name: source[name] for name in kept}, "stages": stages, "notes": notes}
 
 
 def _bars(progress: Progress) -> Show:

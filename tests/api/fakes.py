@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from langgraph.graph import START, StateGraph
@@ -21,6 +22,9 @@ from graphs.catalog import Agent
 from graphs.context import Context
 from graphs.events import Answer, Citation, Evidence, Token
 from graphs.runs import open_runs
+from knowledge.library import LIBRARY, open_library
+from knowledge.segment import Segment
+from knowledge.store import STORE, Where
 from tools.bench import Bench
 from tools.catalog import Catalog, Profile, Row
 from tools.embedding import Vectors
@@ -96,6 +100,26 @@ PROFILE = Profile(title="Fakes", devices={"cpu": 1.0}, serves={"text-embedding":
 CATALOG = Catalog(models=[LENGTHS, OLD], profiles={"embedded": PROFILE})
 
 
+class Remembered:
+    """As much of a segment store as the doors use."""
+
+    def __init__(self) -> None:
+        self.segments: dict[str, list[Segment]] = {}
+
+    async def count(self, tenant: str, where: Where) -> int:
+        return len(self.segments.get(tenant, []))
+
+    async def scroll(
+        self, tenant: str, where: Where, *, order: Literal["start", "page"] = "start", limit: int = 1_000
+    ) -> list[Segment]:
+        found = [each for each in self.segments.get(tenant, []) if each.source in where.sources]
+        return [each for each in found if not where.modalities or each.modality in where.modalities][:limit]
+
+    async def delete(self, tenant: str, where: Where) -> None:
+        kept = [each for each in self.segments.get(tenant, []) if each.source not in where.sources]
+        self.segments[tenant] = kept
+
+
 class State(TypedDict):
     question: str
     answer: str
@@ -152,5 +176,8 @@ SCRIPTED = Agent(
 @asynccontextmanager
 async def open_fake_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
     """A host with real runs over a scripted graph."""
-    async with open_bench(settings, catalog=CATALOG) as bench, open_runs(bench, among={"scripted": SCRIPTED}) as runs:
-        yield Host(settings, bench, Toolbox([echo, break_, wait]), runs, Streams(settings.server.streams), metrics)
+    async with open_bench(settings, catalog=CATALOG) as bare, open_library(":memory:") as library:
+        bench = replace(bare, parts={LIBRARY.name: library, STORE.name: Remembered()})
+        async with open_runs(bench, among={"scripted": SCRIPTED}) as runs:
+            tools = Toolbox([echo, break_, wait])
+            yield Host(settings, bench, tools, runs, Streams(settings.server.streams), metrics)
