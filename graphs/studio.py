@@ -1,0 +1,57 @@
+"""The graphs for `langgraph dev` and Studio: each run opens the bench and the memory of the configured home.
+
+The development server keeps its own threads and event stream, so `graphs.runs` has no part here. It needs the home for
+itself: stop the host first.
+"""
+
+from typing import Any
+
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from typing_extensions import TypedDict
+
+from graphs.catalog import Agent, Ask
+from graphs.context import Context, Ledger
+from graphs.events import Answer
+from graphs.temporal.graph import TEMPORAL
+
+
+class Question(TypedDict):
+    question: str
+
+
+class Said(TypedDict):
+    answer: Answer | None
+
+
+class _Both(Question, Said):
+    pass
+
+
+def temporal() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The temporal agent with a plain question as its input."""
+    return _with_bench(TEMPORAL)
+
+
+def _with_bench(agent: Agent) -> CompiledStateGraph[Any, Any, Any, Any]:
+    inner = agent.build().compile(name=agent.name)
+
+    async def ask(state: Question) -> Said:
+        from knowledge.open import open_knowledge
+        from tools.open import open_bench
+        from tools.settings import Settings
+
+        settings, say = Settings(), get_stream_writer()
+        async with open_bench(settings) as bench, open_knowledge(bench) as ready:
+            context = Context(ready.listening(say), Ledger(settings.budget), say)
+            values = await inner.ainvoke(agent.begin(Ask(question=state["question"])), context=context)
+        return {"answer": agent.conclude(values, "")}
+
+    return (
+        StateGraph(_Both, input_schema=Question, output_schema=Said)
+        .add_node(agent.name, ask)
+        .add_edge(START, agent.name)
+        .add_edge(agent.name, END)
+        .compile(name=f"ask_{agent.name}")
+    )
