@@ -114,6 +114,11 @@ class Catalog(_Frozen):
             for other in (row.replaced_by, *row.replaces):
                 if other is not None and other.lower() not in seen:
                     raise ValueError(f"row {row.id!r} speaks of {other!r}, which is no row")
+            chain = [row.id]
+            while (follower := self.row(chain[-1]).replaced_by) is not None:
+                if follower in chain:
+                    raise ValueError(f"row {row.id!r} replaces itself in the end: {' > '.join([*chain, follower])}")
+                chain.append(follower)
         return self
 
     @cached_property

@@ -54,7 +54,7 @@ class Transfer:
     async def run(self) -> None:
         """Bring the whole file and check it; raises `SourceFailed`."""
         self.progress(self.have())
-        failure, idle = "", 0
+        failure, idle, spoiled = "", 0, False
         while idle < _TRIES:
             came = self.have()
             await asyncio.sleep(min(0.1 * 4**idle, 8.0) if idle else 0)
@@ -71,7 +71,9 @@ class Transfer:
             self.progress(-self.have())
             self.part.unlink()
             failure = f"{self.remote.name} does not have the digest that its registry told"
-            idle += _TRIES - 1
+            if spoiled:
+                break
+            spoiled = True
         raise SourceFailed(failure)
 
     async def _continue(self) -> None:
