@@ -39,6 +39,10 @@ def create_app(settings: Settings, *, opener: OpenHost = open_host, console: boo
         app.include_router(door.router)
     app.include_router(later.later_router())
     app.router.routes.append(Route("/mcp", _McpDoor(app)))
+    if console:
+        from api.console.app import attach
+
+        attach(app)
     _stack(app, settings, keys)
     return app
 

@@ -1,0 +1,1 @@
+"""The console: the web UI at `/`, in Python, served by the same app."""
