@@ -1,11 +1,15 @@
 """Runs end, whatever the graph does; everyone who may follow sees the same numbered events."""
 
 import asyncio
+import sqlite3
 import sys
 import textwrap
+from pathlib import Path
 
 import anyio
+import ormsgpack
 import pytest
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from graphs.events import Answer, Failure, Question, Step, Token
 from graphs.live import KEEP
@@ -239,3 +243,45 @@ async def test_killed_host_resumes_from_its_checkpoint(bench: Bench) -> None:
     nodes = [e.node for _, e in events if isinstance(e, Step) and e.state == "started"]
     assert nodes == ["gather", "speak", "speak"]
     assert len([e for _, e in events if isinstance(e, Token)]) > 20
+
+
+async def test_fifty_chats_at_once(runs: Runs) -> None:
+    started = [await runs.start("parrot", f"hello {n}") for n in range(50)]
+    told = await asyncio.gather(*(heard(runs, run, seconds=60) for run in started))
+    assert {ending(events).status for events in told} == {"done"}
+    said = {event.text for events in told for _, event in events if isinstance(event, Answer)}
+    assert said == {f"hello {n}: all is well" for n in range(50)}
+
+
+async def test_log_that_cannot_be_written_does_not_hang(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    run = await runs.start("parrot", "hello")
+    monkeypatch.setattr("graphs.log._write_batch", full)
+    events = await heard(runs, run)
+    assert ending(events).status == "done"
+
+
+def test_crafted_checkpoints_run_nothing(tmp_path: Path) -> None:
+    crafted = ormsgpack.packb(ormsgpack.Ext(0, ormsgpack.packb(("os", "mkdir", str(tmp_path / "harm")))))
+    JsonPlusSerializer().loads_typed(("msgpack", crafted))
+    assert not (tmp_path / "harm").exists()
+
+
+async def test_checkpoints_stay_shut_where_langgraph_is_lenient(bench: Bench) -> None:
+    script = """
+        import os
+        os.environ.pop("LANGGRAPH_STRICT_MSGPACK", None)
+        import langgraph.checkpoint.serde.jsonplus, asyncio
+        from graphs.runs import open_runs
+        asyncio.run(open_runs(None).__aenter__())
+    """
+    refused = await anyio.run_process([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert b"LANGGRAPH_STRICT_MSGPACK" in refused.stderr
+    assert refused.returncode == 1
+
+
+async def test_files_are_for_their_owner_only(runs: Runs, bench: Bench) -> None:
+    for name in ("runs.sqlite", "threads.sqlite"):
+        assert (bench.settings.home / name).stat().st_mode & 0o077 == 0
