@@ -29,6 +29,9 @@ _STATES: dict[str, State] = {
 }
 _POLL_SECONDS = 0.5
 _START_SECONDS = 60.0
+# Prefect answers 503 while its SQLite is locked: nothing was done, and asking again is meant
+_PASSING = {429, 503}
+_BUSY_SECONDS = 20.0
 
 
 class Stage(BaseModel):
@@ -149,16 +152,23 @@ class Flows:
                     raise Busy("The flow runner has not started.", remedy="See its log.", retry_after=10.0) from error
             await asyncio.sleep(_POLL_SECONDS)
 
+    async def _request(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, str]:
+        async with self._session.request(method, self._server.url + path, json=body) as answer:
+            return answer.status, await answer.text()
+
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        deadline = asyncio.get_running_loop().time() + _BUSY_SECONDS
         try:
-            async with self._session.request(method, self._server.url + path, json=body) as answer:
-                text = await answer.text()
+            status, text = await self._request(method, path, body)
+            while status in _PASSING and asyncio.get_running_loop().time() < deadline:
+                await asyncio.sleep(_POLL_SECONDS)
+                status, text = await self._request(method, path, body)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise EngineFailed(f"Prefect does not answer at {self._server.url}: {error}.") from error
-        if answer.status == 404:
+        if status == 404:
             raise NotFound(f"Prefect knows no {path!r}.", remedy="It may have been deleted in the Prefect UI.")
-        if answer.status >= 400:
-            raise EngineFailed(f"Prefect refused {path!r} with HTTP {answer.status}: {text[:200]!r}.")
+        if status >= 400:
+            raise EngineFailed(f"Prefect refused {path!r} with HTTP {status}: {text[:200]!r}.")
         return json.loads(text) if text else None
 
 
@@ -166,7 +176,7 @@ def _progress(run: dict[str, Any], artifacts: list[dict[str, Any]]) -> Progress:
     state = run.get("state") or {}
     stages: dict[str, Stage] = {}
     for artifact in artifacts:
-        name = str(artifact["key"]).partition("-")[0]
+        name = str(artifact["key"]).rpartition("-")[0].replace("-", "_")
         # newest first: an earlier attempt's progress does not count any more
         percent = float(artifact["data"] or 0)
         stages.setdefault(name, Stage(name=name, fraction=percent / 100, note=artifact["description"] or ""))

@@ -2,31 +2,30 @@
 
 The stages of a medium run beside each other with bounded queues between them, which no task boundary may cut. So one
 task does the work and is retried, where finished stages are kept; each stage shows as a task of its own that begins and
-ends with it.
+ends with it (`flows.shown`).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from prefect import flow, task
-from prefect.artifacts import (
-    acreate_markdown_artifact,
-    acreate_progress_artifact,
-    aupdate_progress_artifact,
-)
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.logging import get_run_logger
 
 from flows.place import bench_for, current_bench
+from flows.shown import Job, stage_tasks
 from ingestion.stages import Progress, Report
+from knowledge.library import SourceChange
+from knowledge.tools import PutSourceInput, put_source
+from tools.bench import Bench
 from tools.errors import Busy, EngineFailed, SutradharError
 
 RETRY_SECONDS = [2.0, 15.0]
-_UPDATE_SECONDS = 1.0
+_LAST_SECONDS = 10.0
 
 
 async def _can_pass(task: Any, run: TaskRun, state: State[Any]) -> bool:
@@ -56,8 +55,15 @@ async def work(media: str, name: str, knowledge_base: str, tenant: str) -> Repor
 
     bench = current_bench(tenant)
     kept = await bench.media.get(media)
-    async with _stage_tasks(media, name) as hear:
-        report = await ingest(kept, bench, knowledge_base=knowledge_base, name=name, progress=hear)
+    try:
+        async with stage_tasks(Job(bench, media, name, knowledge_base)) as hear:
+            report = await ingest(kept, bench, knowledge_base=knowledge_base, name=name, progress=hear)
+            for each in report.stages:
+                hear(Progress(stage=each.stage, fraction=1.0, note=each.note or each.outcome, outcome=each.outcome))
+    except asyncio.CancelledError:
+        # cancelled once: what is awaited now runs to its end
+        await _give_up(bench, media, knowledge_base, "Stopped before it was finished.")
+        raise
     broken = [f"{each.stage}: {each.note}" for each in report.failed]
     if broken:
         raise EngineFailed(f"Not everything in {name!r} could be learned. {' '.join(broken)}")
@@ -94,71 +100,17 @@ def _files(folder: Path) -> list[Path]:
 
 
 async def mark_lost(run: FlowRun, why: str) -> None:
-    """A run whose process died again and again is given up: its source says so."""
-    parameters = run.parameters
-    if "media" in parameters:
-        from ingestion.remembering import fail_source
-
-        bench = current_bench(str(parameters.get("tenant", "local")))
-        await fail_source(parameters["media"], why, bench, parameters["knowledge_base"])
+    """A run whose process died again and again is given up, and its source says so."""
+    given = run.parameters
+    if "media" in given:
+        bench = current_bench(str(given.get("tenant", "local")))
+        await _give_up(bench, given["media"], str(given.get("knowledge_base", "default")), why)
 
 
-class _Shown:
-    """One stage as a task: woken when there is news, ended by the stage's outcome."""
-
-    def __init__(self, name: str) -> None:
-        self.now = Progress(stage=name)
-        self.news = asyncio.Event()
-
-    def hear(self, progress: Progress) -> None:
-        self.now = progress
-        self.news.set()
-
-    async def task(self, media: str, name: str) -> None:
-        """Run as a task that Prefect names after the stage."""
-
-        @task(name=self.now.stage, task_run_name=self.now.stage, cache_policy=NO_CACHE)
-        async def stage() -> None:
-            await self._follow(media, name)
-
-        await stage()
-
-    async def _follow(self, media: str, name: str) -> None:
-        stage = self.now.stage
-        key = f"{stage.replace('_', '-')}-{media[:12]}"
-        artifact = await acreate_progress_artifact(0.0, key=key, description=f"{stage} of {name}")
-        while self.now.outcome is None:
-            await self.news.wait()
-            self.news.clear()
-            percent = round(100 * (self.now.fraction or 0.0), 1)
-            await aupdate_progress_artifact(artifact, percent, description=self.now.note or f"{stage} of {name}")
-            if self.now.outcome is None:
-                await asyncio.sleep(_UPDATE_SECONDS)
-        await aupdate_progress_artifact(artifact, 100.0, description=self.now.note)
-        if self.now.outcome == "failed":
-            raise EngineFailed(self.now.note)
-
-
-@asynccontextmanager
-async def _stage_tasks(media: str, name: str) -> AsyncIterator[Callable[[Progress], None]]:
-    """A listener that shows every stage it hears of as a Prefect task."""
-    shown: dict[str, _Shown] = {}
-    tasks: list[asyncio.Task[None]] = []
-
-    def hear(progress: Progress) -> None:
-        if progress.stage not in shown or shown[progress.stage].now.outcome is not None:
-            one = shown[progress.stage] = _Shown(progress.stage)
-            tasks.append(asyncio.create_task(one.task(media, name)))
-        shown[progress.stage].hear(progress)
-
-    try:
-        yield hear
-        # a failed stage fails its own task; the report says it to the flow
-        await asyncio.wait(tasks, timeout=30.0) if tasks else None
-    finally:
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def _give_up(bench: Bench, media: str, knowledge_base: str, why: str) -> None:
+    change = SourceChange(state="failed", reason=why)
+    with suppress(SutradharError):
+        await bench.call(put_source, PutSourceInput(sha256=media, knowledge_base=knowledge_base, change=change))
 
 
 def _table(report: Report) -> str:

@@ -26,6 +26,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve the deployments `ingest` and `watch` until told to stop."""
+    # imported before the first run needs them: an import of seconds would hold up the loop and the runs on it
+    import ingestion.documents
+    import ingestion.ingest  # noqa: F401
     from flows.ingest import ingest_folder, ingest_media, mark_lost
     from flows.place import bench_of_host, working_at
     from flows.runner import Deployment, only_runner, open_runner
