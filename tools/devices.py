@@ -98,6 +98,12 @@ class Devices:
         return True
 
 
+def total(device: str) -> float | None:
+    """The size of a GPU in GB; None on a machine without it. Blocking."""
+    with _nvml(device) as gpu:
+        return None if gpu is None else gpu[0].nvmlDeviceGetMemoryInfo(gpu[1]).total / GB
+
+
 @contextmanager
 def _nvml(device: str) -> Iterator[tuple[Any, Any] | None]:
     """NVIDIA's library and the device's handle, or None on a machine without them."""

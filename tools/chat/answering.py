@@ -1,7 +1,7 @@
 """One chat request to a leased engine, streamed, whatever protocol the engine speaks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from importlib import import_module
 from typing import Any, cast
@@ -18,9 +18,16 @@ from tools.errors import Busy, EngineFailed, InvalidInput, SutradharError, TooLa
 _SILENT_SECONDS = 300.0
 
 
+async def prepare(row: Row) -> None:
+    """Import the client that this row needs: seconds of reading modules, the first time, so not on the event loop."""
+    if row.isolation in {"server", "remote"}:
+        client = "langchain_anthropic" if row.options.get("provider") == "anthropic" else "langchain_openai"
+        await asyncio.to_thread(import_module, client)
+
+
 async def answers(
     lease: Lease[Chat], messages: list[BaseMessage], options: dict[str, Any]
-) -> AsyncIterator[AIMessageChunk]:
+) -> AsyncGenerator[AIMessageChunk]:
     """Pieces of the answer as they come; the last ones carry the usage.
 
     Raises `TooLarge` when the prompt exceeds the context, `Busy`, `InvalidInput` or `EngineFailed`.
@@ -55,10 +62,8 @@ async def _served(
 ) -> AsyncIterator[AIMessageChunk]:
     options = dict(options)
     offered = {name: options.pop(name) for name in ("tools", "tool_choice", "parallel_tool_calls") if name in options}
-    anthropic = lease.row.options.get("provider") == "anthropic"
-    # seconds of reading modules, the first time: not on the event loop
-    await asyncio.to_thread(import_module, "langchain_anthropic" if anthropic else "langchain_openai")
-    if anthropic:
+    await prepare(lease.row)
+    if lease.row.options.get("provider") == "anthropic":
         model = _anthropic(lease, options)
         rest = {"response_format": options["response_format"]} if "response_format" in options else {}
     else:
@@ -129,3 +134,8 @@ def _meaning(row: Row, error: Exception) -> SutradharError:
     if status is not None and 400 <= status < 500:
         return InvalidInput(f"{row.title} refused the request: {text}")
     return EngineFailed(f"{row.title} failed: {text or type(error).__name__}", remedy="Try again.")
+
+
+def is_unreachable(error: EngineFailed) -> bool:
+    """Whether nobody was there to ask, as opposed to a request that failed or took too long."""
+    return type(error.__cause__).__name__ == "APIConnectionError"

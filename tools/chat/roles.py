@@ -1,6 +1,8 @@
 """Chat models by role: a LangChain chat model that holds a lease on its row for each call, and only so long."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, get_args
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,10 +17,11 @@ from pydantic import Field
 from tools.bench import Bench
 from tools.catalog import Choice, Row
 from tools.chat import Role
-from tools.chat.answering import answers
-from tools.errors import InvalidInput, NotInstalled
+from tools.chat.answering import answers, is_unreachable, prepare
+from tools.errors import EngineFailed, InvalidInput, NotInstalled
 
 _DEFAULTS = {"temperature": 0.0, "max_tokens": 1024}
+_DYING_SECONDS = 0.2
 
 
 class LeasedChat(BaseChatModel):
@@ -47,13 +50,28 @@ class LeasedChat(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async with self.bench.models.use(self.row.id, self.bench.emit) as lease:
-            pieces = answers(lease, messages, {**self.options, **kwargs, **({"stop": stop} if stop else {})})
-            async for message in pieces:
-                chunk = ChatGenerationChunk(message=message)
-                if run_manager is not None:
-                    await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-                yield chunk
+        asked = {**self.options, **kwargs, **({"stop": stop} if stop else {})}
+        # beside the loading of the model, which takes about as long
+        preparing = asyncio.create_task(prepare(self.row))
+        for last in (False, True):
+            async with (
+                self.bench.models.use(self.row.id, self.bench.emit) as lease,
+                aclosing(answers(lease, messages, asked)) as pieces,
+            ):
+                await preparing
+                begun = False
+                try:
+                    async for message in pieces:
+                        begun, chunk = True, ChatGenerationChunk(message=message)
+                        if run_manager is not None:
+                            await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                        yield chunk
+                    return
+                except EngineFailed as error:
+                    if last or begun or not is_unreachable(error):
+                        raise
+            # a server that has just died takes a moment to be known as dead; then it is started again
+            await asyncio.sleep(_DYING_SECONDS)
 
     async def _agenerate(
         self,

@@ -57,7 +57,7 @@ class ServerEngine:
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return self._process.returncode is None and not _has_ended(self._process.pid)
 
     @property
     def pid(self) -> int | None:
@@ -162,6 +162,14 @@ def _serving(row: Row) -> type[Serving]:
     except ImportError as error:
         raise NotInstalled(f"{row.title} cannot be served: {error}.") from error
     return found
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether our child has ended, also in the moment before the event loop hears of it."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _free_port() -> int:
