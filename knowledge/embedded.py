@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from knowledge.embedded_child import EmbeddedEngine
 from knowledge.optimiser import Optimiser
@@ -62,11 +63,8 @@ class EmbeddedStore:
             for first in range(0, len(segments), _CHUNK):
                 chunk = segments[first : first + _CHUNK]
                 texts = [each.segment.model_dump_json(exclude_none=True) for each in chunk]
-                try:
-                    vectors = np.stack([each.vector for each in chunk]).astype(np.float32, copy=False)
-                except ValueError as error:
-                    raise InvalidInput(f"The vectors differ in length: {error}.") from error
-                if await self._call(EmbeddedEngine.upsert, tenant, texts, vectors):
+                vectors, windows = _vectors(chunk)
+                if await self._call(EmbeddedEngine.upsert, tenant, texts, vectors, windows):
                     self._work.set()
 
     async def search(self, tenant: str, query: Query) -> list[Hit]:
@@ -181,6 +179,16 @@ class EmbeddedStore:
     async def _aside(self, method: Callable[Concatenate[Optimiser, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         async with spawn("knowledge.optimiser:Optimiser") as optimiser:
             return await optimiser.call(method, *args, **kwargs)
+
+
+def _vectors(chunk: Sequence[Indexed]) -> tuple[NDArray[np.float32], list[int]]:
+    """All vectors of a chunk in one array, those of the windows last, and how many windows each segment has."""
+    pieces = [each.windows for each in chunk if each.windows is not None]
+    try:
+        vectors = np.concatenate([np.stack([each.vector for each in chunk]), *pieces])
+    except ValueError as error:
+        raise InvalidInput(f"The vectors of the segments have different dimensions: {error}.") from error
+    return vectors.astype(np.float32, copy=False), [0 if each.windows is None else len(each.windows) for each in chunk]
 
 
 async def open_embedded(folder: Path, dimensions: int, seal_points: int) -> EmbeddedStore:

@@ -16,13 +16,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from knowledge.fusion import CANDIDATES, best, fuse, ranked
+from knowledge.fusion import CANDIDATES, best, closer, fuse
 from knowledge.optimiser import STATISTICS
 from knowledge.parts import Part, create, edge_filter, load, points
-from knowledge.schema import DENSE, WORDS, Condition, conditions, named, payload, point_id
+from knowledge.schema import DENSE, WINDOWS, WORDS, Condition, conditions, of_ids, payload, point_id
 from knowledge.segment import Segment
 from knowledge.sparse import Rarity, document, question
 from knowledge.store import Where
+from knowledge.windows import readable
 from tools.errors import Conflict, InvalidInput
 
 _LOCK_SECONDS = 5.0
@@ -113,16 +114,23 @@ class EmbeddedEngine:
 
     # writing
 
-    def upsert(self, tenant: str, segments: list[str], vectors: NDArray[np.float32]) -> bool:
-        """Write segments (as JSON); returns whether there is work for the optimiser now."""
+    def upsert(self, tenant: str, segments: list[str], vectors: NDArray[np.float32], windows: list[int]) -> bool:
+        """Write segments (as JSON); returns whether there is work for the optimiser now.
+
+        `vectors` are those of the texts, then those of each text's windows, of which `windows` says how many.
+        """
         from qdrant_edge import UpdateOperation
 
-        if vectors.shape != (len(segments), self._dimensions):
+        if vectors.shape != (len(segments) + sum(windows), self._dimensions):
             raise InvalidInput(
                 f"Vectors {vectors.shape} do not fit {len(segments)} segments and {self._dimensions} dimensions."
             )
         read = [Segment.model_validate_json(text) for text in segments]
-        made = {point_id(tenant, each): self._point(tenant, each, vectors[row]) for row, each in enumerate(read)}
+        pieces = np.split(vectors[len(segments) :], np.cumsum(windows)[:-1])
+        made = {
+            point_id(tenant, each): self._point(tenant, each, vector, near)
+            for each, vector, near in zip(read, vectors, pieces, strict=False)
+        }
         known = self._records(self._newest, list(made))
         self._count(known, -1)
         self._newest.shard.update(UpdateOperation.upsert_points([point for _, point in made.values()]))
@@ -136,12 +144,16 @@ class EmbeddedEngine:
             return True
         return self._wants_spare
 
-    def _point(self, tenant: str, segment: Segment, vector: NDArray[np.float32]) -> tuple[list[int], Any]:
+    def _point(
+        self, tenant: str, segment: Segment, vector: NDArray[np.float32], windows: NDArray[np.float32]
+    ) -> tuple[list[int], Any]:
         from qdrant_edge import Point, SparseVector
 
-        terms, weights = document(segment.text)
+        terms, weights = document(readable(segment))
         words = SparseVector(terms.tolist(), weights.tolist())
-        named = {DENSE: vector.tolist(), WORDS: words}
+        named: dict[str, Any] = {DENSE: vector.tolist(), WORDS: words}
+        if len(windows):
+            named[WINDOWS] = windows.tolist()
         return terms.tolist(), Point(point_id(tenant, segment), named, payload(tenant, segment))
 
     def _records(self, part: Part, ids: list[str]) -> list[Any]:
@@ -257,18 +269,32 @@ class EmbeddedEngine:
         depth = max(limit, CANDIDATES) if vector is not None and words is not None else limit
         chosen = self._chosen(tenant, where)
         homes: dict[str, Part] = {}
-        lists: list[dict[str, float]] = []
+        dense, sparse = dict[str, float](), dict[str, float]()
         if vector is not None:
             if vector.shape != (self._dimensions,):
                 raise InvalidInput(f"A vector of shape {vector.shape} does not fit {self._dimensions} dimensions.")
-            lists.append(self._nearest(chosen, Query.Nearest(vector.tolist(), using=DENSE), depth, homes))
-        if words is not None:
-            terms = question(words)
+            dense = self._nearest(chosen, Query.Nearest(vector.tolist(), using=DENSE), depth, homes)
+            if words is not None:
+                dense = closer(dense, self._windows(vector, dense, homes))
+        if words is not None and len(terms := question(words)):
             weights = self._rarity.weights(tenant, terms)
-            sparse = SparseVector(terms.tolist(), weights.tolist())
-            lists.append(self._nearest(chosen, Query.Nearest(sparse, using=WORDS), depth, homes) if len(terms) else {})
-        order = fuse(*lists) if len(lists) == 2 else ranked(lists[0])
-        return self._texts(order[:limit], homes)
+            rare = SparseVector(terms.tolist(), weights.tolist())
+            sparse = self._nearest(chosen, Query.Nearest(rare, using=WORDS), depth, homes)
+        return self._texts(fuse(dense, sparse)[:limit], homes)
+
+    def _windows(
+        self, vector: NDArray[np.float32], found: dict[str, float], homes: dict[str, Part]
+    ) -> dict[str, float]:
+        """How near the nearest window of each long text among these is."""
+        from qdrant_edge import Filter, HasIdCondition, Query, QueryRequest
+
+        query, scores = Query.Nearest(vector.tolist(), using=WINDOWS), dict[str, float]()
+        for part in self._parts:
+            if ids := {id for id in found if homes[id] is part}:
+                only = Filter(must=[HasIdCondition(set(ids))])
+                hits = part.shard.query(QueryRequest(len(ids), query=query, filter=only))
+                scores |= {str(hit.id): hit.score for hit in hits}
+        return scores
 
     def _nearest(
         self, chosen: list[tuple[Part, Any]], query: Any, limit: int, homes: dict[str, Part]
@@ -316,7 +342,7 @@ class EmbeddedEngine:
 
         texts: dict[str, str] = {}
         for part in self._parts:
-            chosen = edge_filter(named(tenant, ids), part.hidden)
+            chosen = edge_filter(of_ids(tenant, ids), part.hidden)
             only = PayloadSelector.Include(["id", "segment"])
             page, _ = part.shard.scroll(ScrollRequest(limit=10 * len(ids), filter=chosen, with_payload=only))
             texts |= {_of(record, "id"): _of(record, "segment") for record in page}

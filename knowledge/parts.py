@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knowledge.schema import DENSE, FIELDS, WORDS, Condition
+from knowledge.schema import DENSE, FIELDS, WINDOWS, WORDS, Condition
 
 if TYPE_CHECKING:
     from qdrant_edge import EdgeConfig, EdgeShard, Filter
@@ -43,10 +43,21 @@ def config(dimensions: int, *, log: bool) -> "EdgeConfig":
         EdgeSparseVectorParams,
         EdgeVectorParams,
         HnswIndexConfig,
+        MultiVectorComparator,
+        MultiVectorConfig,
     )
 
+    # windows are only compared for what was found already, so they need no graph
+    no_graph = HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=1)
+    best_window = MultiVectorConfig(MultiVectorComparator.MaxSim)
+
     return EdgeConfig(
-        vectors={DENSE: EdgeVectorParams(dimensions, Distance.Cosine)},
+        vectors={
+            DENSE: EdgeVectorParams(dimensions, Distance.Cosine),
+            WINDOWS: EdgeVectorParams(
+                dimensions, Distance.Cosine, multivector_config=best_window, hnsw_config=no_graph
+            ),
+        },
         sparse_vectors={WORDS: EdgeSparseVectorParams()},
         hnsw_config=HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10_000, max_indexing_threads=1),
         optimizers=EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1_000),

@@ -14,6 +14,7 @@ from tools.errors import InvalidInput
 
 DENSE = "text"
 WORDS = "words"
+WINDOWS = "windows"
 
 FieldKind = Literal["tenant", "keyword", "integer", "float", "datetime"]
 
@@ -74,7 +75,7 @@ def payload(tenant: str, segment: Segment) -> dict[str, Any]:
 
 def conditions(tenant: str, where: Where) -> list[Condition]:
     """The tenant's condition and those of `where`; all must hold. Raises `InvalidInput` for an empty tenant."""
-    found = [Condition("tenant", (owner(tenant),))]
+    found = of_tenant(tenant)
     lists: dict[str, list[Any]] = {
         "knowledge_base": where.knowledge_bases,
         "source": where.sources,
@@ -94,9 +95,14 @@ def conditions(tenant: str, where: Where) -> list[Condition]:
     return found
 
 
-def named(tenant: str, ids: Sequence[str]) -> list[Condition]:
+def of_tenant(tenant: str) -> list[Condition]:
+    """The condition that no query goes without."""
+    return [Condition("tenant", (owner(tenant),))]
+
+
+def of_ids(tenant: str, ids: Sequence[str]) -> list[Condition]:
     """The tenant's segments with these ids."""
-    return [Condition("tenant", (owner(tenant),)), Condition("id", tuple(ids))]
+    return [*of_tenant(tenant), Condition("id", tuple(ids))]
 
 
 def owner(tenant: str) -> str:

@@ -37,15 +37,24 @@ class Where(BaseModel):
 
 @dataclass(frozen=True)
 class Indexed:
-    """A segment with the vector of its text; its sparse BM25 vector is made by the store."""
+    """A segment with the vector of its text; its sparse BM25 vector is made by the store.
+
+    `windows`, of shape `[windows, dimensions]`, are the vectors of a long text's pieces: a question asks for one
+    sentence of a page, which the vector of the whole page blurs.
+    """
 
     segment: Segment
     vector: Vector
+    windows: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class Query:
-    """What to look for. With both a vector and words the two lists are fused by reciprocal rank (k = 60)."""
+    """What to look for.
+
+    A vector alone ranks by cosine, words alone by BM25. Both together are fused by score (`knowledge.fusion`), the
+    vector compared with the segment's windows too.
+    """
 
     where: Where = field(default_factory=Where)
     vector: Vector | None = None
