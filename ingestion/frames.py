@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from ingestion.shots import Shot, find_cuts, shots
+from ingestion.shots import CUT, Shot, find_cuts, shots, strength
 from tools.bench import Bench
 from tools.media.frames import Changes, FramePlan, Image
 from tools.media.probe import Probe
@@ -19,13 +19,17 @@ _QUALITY = 88
 
 
 class Picture(BaseModel):
-    """One picture and how long it was in view, in seconds of the medium; `image` refers to the media store."""
+    """One picture and how long it was in view, in seconds of the medium; `image` refers to the media store.
+
+    `cut` says that it differs from the picture before as another shot does.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: float
     end: float
     image: str
+    cut: bool = True
 
 
 class Pictures(BaseModel):
@@ -61,6 +65,7 @@ class Sampling:
         """Each different picture, as soon as the next one ends its time in view."""
         plan = plan_for(self._probe)
         held: Picture | None = None
+        since = 0
         async for frame in reader.frames(plan):
             self._changes.append(frame.changes)
             self._until = frame.time
@@ -70,7 +75,9 @@ class Sampling:
                 yield self._seen(held, frame.time)
             data = await asyncio.to_thread(_jpeg, frame.image)
             ref = await self._bench.media.derive(self._sha, f"frames/{frame.time:.3f}.jpg", data)
-            held = Picture(start=round(frame.time, 3), end=round(frame.time, 3), image=ref)
+            cut = held is None or _differs(self._changes[since:])
+            since = len(self._changes)
+            held = Picture(start=round(frame.time, 3), end=round(frame.time, 3), image=ref, cut=cut)
         if held is not None:
             yield self._seen(held, max(self._until, held.start, self._end()))
 
@@ -92,6 +99,10 @@ class Sampling:
         """The last picture stays until the end, unless the file was cut off before."""
         whole = self._probe.duration - self._until < 2.0 + plan_for(self._probe).step
         return self._probe.duration if whole else self._until
+
+
+def _differs(changes: list[Changes]) -> bool:
+    return any(len(each) and float(strength(each).max()) >= CUT for each in changes)
 
 
 def _jpeg(image: Image) -> bytes:

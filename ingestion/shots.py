@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tools.media.frames import Changes
 
 _LEAST = 0.12
-_ALONE = 0.45
+CUT = 0.27
+"""How much two frames differ that have nothing but chance in common."""
 _TIMES = 3.0
 _AROUND = 8
 _SHORTEST = 0.5
@@ -24,6 +26,12 @@ class Shot(BaseModel):
     end: float
 
 
+def strength(changes: Changes) -> NDArray[np.float32]:
+    """How strong each change is, 0..1: mostly by colours, which motion leaves alone."""
+    score: NDArray[np.float32] = 0.65 * changes[:, 1] + 0.35 * changes[:, 2]
+    return score
+
+
 def find_cuts(changes: Changes, *, exact: bool = True) -> list[float]:
     """Times of the first frames of new shots.
 
@@ -34,9 +42,9 @@ def find_cuts(changes: Changes, *, exact: bool = True) -> list[float]:
     if len(changes) < 2:
         return []
     times = changes[:, 0]
-    score = 0.65 * changes[:, 1] + 0.35 * changes[:, 2]
+    score = strength(changes)
     if not exact:
-        strong = [int(i) for i in np.flatnonzero(score >= _ALONE * 0.6)]
+        strong = [int(i) for i in np.flatnonzero(score >= CUT)]
         return _apart([float(times[i]) for i in strong])
     cuts = list[float]()
     for at in np.flatnonzero(score >= _LEAST):
@@ -50,7 +58,7 @@ def find_cuts(changes: Changes, *, exact: bool = True) -> list[float]:
     return _apart(cuts)
 
 
-def _flash(score: np.ndarray, at: int) -> bool:
+def _flash(score: NDArray[np.float32], at: int) -> bool:
     """A flash or a dropped-in black frame changes everything and then changes it back."""
     near = np.concatenate([score[max(0, at - 3) : at], score[at + 1 : at + 4]])
     return bool(len(near) and near.max() >= score[at] * 0.6)

@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ingestion.frames import PICTURES, Picture, Pictures, Sampling
+from ingestion.frames import PICTURES, Picture, Pictures, Sampling, plan_for
 from ingestion.frames import VERSION as FRAMES_VERSION
 from ingestion.looking import (
     LOOKS,
@@ -37,6 +38,31 @@ _KEEP_SECONDS = 10.0
 See = Callable[[Sequence[Picture], Bench], Awaitable[list[Look]]]
 
 
+class Pace:
+    """Which pictures a sense looks at: each new shot, and then one now and then, less often while it sees nothing.
+
+    The choice depends on the pictures and what was seen on them alone, never on how fast anything ran: an ingest that
+    is done again must come to the same segments.
+    """
+
+    def __init__(self, step: float, *, least: int, most: int) -> None:
+        self._step, self._least, self._most = step, least, most
+        self._wait = least
+        self._last = -1e9
+
+    def wants(self, picture: Picture) -> bool:
+        # half a step of tolerance: pictures come near their grid, not on it
+        if not picture.cut and picture.start - self._last < (self._wait - 0.5) * self._step:
+            return False
+        if picture.cut:
+            self._wait = self._least
+        self._last = picture.start
+        return True
+
+    def saw(self, anything: bool) -> None:
+        self._wait = self._least if anything else min(self._most, self._wait + 1)
+
+
 class Feed:
     """Pictures on their way to one sense. A sense that gave up takes them unseen, so that the others go on."""
 
@@ -47,11 +73,11 @@ class Feed:
     async def put(self, picture: Picture | None) -> None:
         await self._queue.put(picture)
 
-    async def batches(self) -> AsyncIterator[list[Picture]]:
+    async def batches(self, most: int = _BATCH) -> AsyncIterator[list[Picture]]:
         """What has arrived, at most a batch at a time: a sense that keeps up sees each picture at once."""
         while not self._ended:
             batch = [await self._queue.get()]
-            while len(batch) < _BATCH and batch[-1] is not None and not self._queue.empty():
+            while len(batch) < most and batch[-1] is not None and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             self._ended = batch[-1] is None
             pictures = [each for each in batch if each is not None]
@@ -61,6 +87,17 @@ class Feed:
     async def drain(self) -> None:
         async for _ in self.batches():
             pass
+
+
+@dataclass(frozen=True)
+class Sense:
+    """One way of looking. With a `batch` of 1 the pace follows what was seen on each picture."""
+
+    stage: str
+    capability: Capability[Any]
+    see: See
+    pace: Pace
+    batch: int = _BATCH
 
 
 async def look_stage(job: Job, reader: Reader) -> None:
@@ -101,7 +138,8 @@ async def _replay(kept: Pictures) -> AsyncIterator[Picture]:
 async def text_stage(job: Job, feed: Feed) -> None:
     """A text is remembered as soon as it has left the screen."""
     screen, place = Screen(), _place(job)
-    async for look in _looks(job, "screen_text", TEXT_READING, read_text, feed):
+    sense = Sense("screen_text", TEXT_READING, read_text, Pace(_step(job), least=1, most=3), batch=1)
+    async for look in _looks(job, sense, feed):
         screen.see(look)
         if gone := screen.leave():
             await job.writer.write(screen_text(gone, place))
@@ -110,33 +148,42 @@ async def text_stage(job: Job, feed: Feed) -> None:
 
 
 async def objects_stage(job: Job, feed: Feed, watched: asyncio.Future[Pictures]) -> None:
-    looks = [look async for look in _looks(job, "objects", OBJECT_DETECTION, find_objects, feed)]
+    sense = Sense("objects", OBJECT_DETECTION, find_objects, Pace(_step(job), least=2, most=2))
+    looks = [look async for look in _looks(job, sense, feed)]
     if looks:
         await job.writer.write(things(looks, (await watched).shots, _place(job)))
 
 
 async def faces_stage(job: Job, feed: Feed, watched: asyncio.Future[Pictures]) -> None:
-    looks = [look async for look in _looks(job, "faces", FACE_LANDMARKS, find_faces, feed)]
+    sense = Sense("faces", FACE_LANDMARKS, find_faces, Pace(_step(job), least=1, most=1))
+    looks = [look async for look in _looks(job, sense, feed)]
     if looks:
         await job.writer.write(faces(looks, (await watched).shots, _place(job)))
 
 
-async def _looks(job: Job, stage: str, sense: Capability[Any], see: See, feed: Feed) -> AsyncIterator[Look]:
-    """What one sense sees on each picture. Looks are kept now and then, so that a killed ingest goes on from there."""
-    note = ""
+async def _looks(job: Job, sense: Sense, feed: Feed) -> AsyncIterator[Look]:
+    """What one sense sees on the pictures it looks at.
+
+    Looks are kept now and then, so that an ingest that was killed goes on from there.
+    """
+    note, stage, pace = "", sense.stage, sense.pace
     async with job.stages.stage(stage):
         try:
-            model = job.bench.choose(sense).row.id
+            model = job.bench.choose(sense.capability).row.id
             ref = result_ref(job.sha, stage, f"{LOOKS_VERSION}-{FRAMES_VERSION}-{model}")
             known = {look.picture.image: look for look in await recall(job.bench, ref, LOOKS) or []}
             fresh, kept_at = 0, time.monotonic()
-            async for batch in feed.batches():
+            async for arrived in feed.batches(sense.batch):
+                batch = [each for each in arrived if pace.wants(each)]
                 new = [each for each in batch if each.image not in known]
-                known |= {look.picture.image: look for look in (await see(new, job.bench) if new else [])}
+                known |= {look.picture.image: look for look in (await sense.see(new, job.bench) if new else [])}
                 fresh += len(new)
                 for picture in batch:
-                    yield known[picture.image].model_copy(update={"picture": picture})
-                job.stages.progress(Progress(stage=stage, fraction=_fraction(batch[-1], job.probe)))
+                    look = known[picture.image].model_copy(update={"picture": picture})
+                    if sense.batch == 1:
+                        pace.saw(bool(look.lines))
+                    yield look
+                job.stages.progress(Progress(stage=stage, fraction=_fraction(arrived[-1], job.probe)))
                 if fresh and time.monotonic() - kept_at > _KEEP_SECONDS:
                     await keep(job.bench, ref, LOOKS, list(known.values()))
                     kept_at = time.monotonic()
@@ -149,6 +196,10 @@ async def _looks(job: Job, stage: str, sense: Capability[Any], see: See, feed: F
             note = "kept"
     if note:
         job.stages.mark(stage, "kept")
+
+
+def _step(job: Job) -> float:
+    return plan_for(job.probe).step
 
 
 def _place(job: Job) -> Place:
