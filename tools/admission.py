@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,10 +11,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tools.catalog import Row
+from tools.devices import Devices
+from tools.errors import Busy
 from tools.events import Emit, ModelEvent
 from tools.isolation import Running
 
 State = Literal["queued", "loading", "ready", "asleep", "leaving"]
+SLACK = 1e-9
+"""GB that are forgiven: sums of decimal fractions would refuse what fits exactly."""
+
 Verdict = Literal["ready", "fits", "evicts", "waits", "never"]
 
 
@@ -107,5 +113,55 @@ def victims(candidates: Iterable[Resident], device: str, missing: float, fades: 
 
 
 def _frees(residents: Iterable[Resident], device: str) -> float:
-    # a little slack, or sums of decimal fractions refuse what fits exactly
-    return sum(each.held[device] for each in residents) + 1e-9
+    return sum(each.held[device] for each in residents) + SLACK
+
+
+class Ledger:
+    """Who holds how much of which device, and who waits for some in one line per device."""
+
+    def __init__(self, devices: Devices, *, fades: float) -> None:
+        self._devices = devices
+        self._fades = fades
+        self._changed = asyncio.Event()
+        self.residents: dict[str, Resident] = {}
+        self.lines: dict[str, deque[Resident]] = {}
+
+    def leaving(self, device: str, missing: float, besides: Resident | None = None) -> tuple[list[Resident], bool]:
+        """Who would leave to free so much, and whether they must be waited for."""
+        if missing <= SLACK:
+            return [], False
+        there = [each for each in self.residents.values() if each.held.get(device) and each is not besides]
+        idle = [each for each in there if not each.pins and each.state in {"ready", "asleep"}]
+        if (free := victims(idle, device, missing, self._fades)) is not None:
+            return free, False
+        return victims(there, device, missing, self._fades) or [], True
+
+    def drain(self, device: str, leaving: list[Resident]) -> None:
+        """Let these take no new users, and the others on the device take them again."""
+        for each in self.residents.values():
+            if each.held.get(device):
+                each.drains = each in leaving
+
+    def used(self, device: str) -> float:
+        """GB that are held or reserved."""
+        return sum(each.held.get(device, 0.0) for each in self.residents.values())
+
+    def free(self, device: str) -> float:
+        """GB of the budget that nobody holds; 0 for a device without a budget."""
+        return self._devices.budget(device) - self.used(device) if device in self._devices.names else 0.0
+
+    def notify(self) -> None:
+        """Wake all who wait for a change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self, deadline: float, row: Row) -> None:
+        """Wait until something changes; raises `Busy` after the deadline (monotonic time)."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - time.monotonic()))
+        except TimeoutError as error:
+            raise Busy(
+                f"No room for {row.title} came free on {row.device} in time.",
+                remedy="Try again, or raise the device's budget.",
+                retry_after=30.0,
+            ) from error

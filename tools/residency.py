@@ -9,26 +9,25 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from tools.admission import Plan, Resident, ResidentInfo, victims
+from tools.admission import SLACK, Ledger, Plan, Resident, ResidentInfo
+from tools.announcements import Announcements
 from tools.capability import Endpoint
 from tools.catalog import Catalog, File, Row
 from tools.devices import Cost, Costs, Devices
 from tools.errors import Busy, Conflict, EngineFailed, InvalidInput
-from tools.events import Emit, ModelEvent, ToolEvent, ignore
+from tools.events import Emit, ModelEvent, ignore
 from tools.isolation import Running, process, remote, server, thread
 from tools.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SLACK = 1e-9
-_SUBSCRIBER_EVENTS = 256
 _ASLEEP_GB = 1.0
 _HELD: ContextVar[tuple[str, ...]] = ContextVar("models held by this task", default=())
 
@@ -80,11 +79,8 @@ class Residency:
         self._settings = settings
         self._costs = costs or Costs()
         self._wait_seconds = wait_seconds
-        self._fades = settings.idle_seconds
-        self._residents: dict[str, Resident] = {}
-        self._lines: dict[str, deque[Resident]] = {}
-        self._subscribers: set[asyncio.Queue[ModelEvent]] = set()
-        self._changed = asyncio.Event()
+        self._ledger = Ledger(devices, fades=settings.idle_seconds)
+        self._news = Announcements()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping: asyncio.Task[None] | None = None
         self._closed = False
@@ -116,34 +112,34 @@ class Residency:
             return Plan(model=row.id, device="remote", verdict="ready")
         if row.device not in self._devices.names:
             return Plan(model=row.id, device=row.device, verdict="never", note="the profile has no such device")
-        cost, device, resident = self._expect(row), row.device, self._residents.get(row.id)
-        plan = Plan(model=row.id, device=device, verdict="ready", memory=cost.memory, free=self._free(device))
+        cost, device, resident = self._expect(row), row.device, self._ledger.residents.get(row.id)
+        plan = Plan(model=row.id, device=device, verdict="ready", memory=cost.memory, free=self._ledger.free(device))
         if resident is not None and resident.state in {"ready", "loading"}:
             return plan.model_copy(update={"seconds": 0.0 if resident.state == "ready" else resident.seconds})
         absent = self._weights.missing(row)
         note = f"{sum(each.size or 0 for each in absent) / 1e6:,.0f} MB are fetched first" if absent else ""
         plan = plan.model_copy(update={"seconds": cost.seconds, "note": note})
-        if cost.memory > self._devices.budget(device) + _SLACK:
+        if cost.memory > self._devices.budget(device) + SLACK:
             return plan.model_copy(update={"verdict": "never", "seconds": 0.0})
-        leaving, waits = self._leaving(device, cost.memory - plan.free)
-        line = bool(self._lines.get(device))
+        leaving, waits = self._ledger.leaving(device, cost.memory - plan.free)
+        line = bool(self._ledger.lines.get(device))
         verdict = "waits" if waits or line else "evicts" if leaving else "fits"
         return plan.model_copy(update={"verdict": verdict, "evicts": [each.row.id for each in leaving]})
 
     def residents(self) -> list[ResidentInfo]:
         """Every model in memory or on its way there."""
-        return [each.info() for each in self._residents.values()]
+        return [each.info() for each in self._ledger.residents.values()]
 
     def budgets(self) -> dict[str, dict[str, float]]:
         """GB by device: `budget` and `used`."""
         return {
-            device: {"budget": self._devices.budget(device), "used": round(self._used(device), 3)}
+            device: {"budget": self._devices.budget(device), "used": round(self._ledger.used(device), 3)}
             for device in self._devices.names
         }
 
     async def unload(self, model: str) -> None:
         """Take a model out of memory now; raises `Conflict` while somebody uses it."""
-        resident = self._residents.get(self._catalog.resolve(model).row.id)
+        resident = self._ledger.residents.get(self._catalog.resolve(model).row.id)
         if resident is None or resident.state == "leaving":
             return
         if resident.pins or resident.state not in {"ready", "asleep"}:
@@ -151,27 +147,23 @@ class Residency:
         resident.state = "leaving"
         await self._leave(resident, "asked to leave")
 
-    async def events(self) -> AsyncIterator[ModelEvent]:
+    def events(self) -> AsyncIterator[ModelEvent]:
         """Everything that happens to any model from now on; a reader that is too slow loses the oldest."""
-        queue: asyncio.Queue[ModelEvent] = asyncio.Queue(_SUBSCRIBER_EVENTS)
-        self._subscribers.add(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            self._subscribers.discard(queue)
+        return self._news.events()
 
     async def close(self) -> None:
         """End every engine and every load."""
         self._closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
-        loads = [each.load for each in self._residents.values() if each.load is not None and not each.load.done()]
+        loads = [
+            each.load for each in self._ledger.residents.values() if each.load is not None and not each.load.done()
+        ]
         for load in loads:
             load.cancel()
         if loads:
             await asyncio.wait(loads)
-        await asyncio.gather(*(self._leave(each, "closing") for each in list(self._residents.values())))
+        await asyncio.gather(*(self._leave(each, "closing") for each in list(self._ledger.residents.values())))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -179,7 +171,7 @@ class Residency:
         self._check(row)
         deadline = time.monotonic() + self._wait_seconds
         while True:
-            resident = self._residents.get(row.id)
+            resident = self._ledger.residents.get(row.id)
             if resident is not None and resident.state == "ready" and not _running(resident).alive:
                 resident.state = "leaving"
                 await self._leave(resident, "it had died")
@@ -187,8 +179,8 @@ class Residency:
             if resident is None or resident.state == "asleep":
                 resident = self._begin(row, resident)
             elif resident.state == "leaving" or (resident.drains and row.id not in _HELD.get()):
-                with self._listening(resident, emit):
-                    await self._change(deadline, row)
+                with self._news.listening(resident, emit):
+                    await self._ledger.change(deadline, row)
                 continue
             return await self._join(resident, emit)
 
@@ -197,12 +189,12 @@ class Residency:
         resident.pins += 1
         try:
             if resident.state != "ready" and resident.load is not None:
-                with self._listening(resident, emit):
+                with self._news.listening(resident, emit):
                     await asyncio.shield(resident.load)
         except BaseException:
             self._release(resident)
             raise
-        resident.touch(self._fades)
+        resident.touch(self._settings.idle_seconds)
         return resident
 
     def _check(self, row: Row) -> None:
@@ -210,15 +202,15 @@ class Residency:
         if self._closed:
             raise Conflict("The models are being shut down.")
         budget, cost = self._devices.budget(row.device), self._expect(row)
-        if cost.memory > budget + _SLACK:
+        if cost.memory > budget + SLACK:
             raise InvalidInput(
                 f"{row.title} needs {cost.memory:.1f} GB on {row.device}; its budget is {budget:.1f} GB.",
                 remedy=f"Choose a smaller model, or raise the budget of {row.device!r} in SUTRADHAR_DEVICES.",
                 param="model",
             )
-        mine = [each for each in map(self._residents.get, set(_HELD.get()) - {row.id}) if each is not None]
+        mine = [each for each in map(self._ledger.residents.get, set(_HELD.get()) - {row.id}) if each is not None]
         held = sum(each.held.get(row.device, 0.0) for each in mine)
-        if row.id not in self._residents and held + cost.memory > budget + _SLACK:
+        if row.id not in self._ledger.residents and held + cost.memory > budget + SLACK:
             names = ", ".join(each.row.title for each in mine)
             raise Busy(
                 f"{row.title} does not fit on {row.device} beside {names}, which the same task is using.",
@@ -234,7 +226,7 @@ class Residency:
         cost = self._expect(row)
         resident = asleep or Resident(row, cost.memory, cost.seconds)
         resident.state, resident.last = "queued", None
-        self._residents[row.id] = resident
+        self._ledger.residents[row.id] = resident
         resident.load = asyncio.create_task(self._bring(resident), name=f"load {row.id}")
         # read here too, because every waiter may have gone by then
         resident.load.add_done_callback(lambda load: load.cancelled() or load.exception())
@@ -246,7 +238,7 @@ class Residency:
         row = resident.row
         try:
             wakes = resident.running is not None
-            files = {} if wakes else await self._weights.ensure(row, lambda event: self._spread(resident, event))
+            files = {} if wakes else await self._weights.ensure(row, lambda event: self._news.spread(resident, event))
             await self._make_room(resident)
             started = time.monotonic()
             await (self._wake(resident) if wakes else self._start(resident, files))
@@ -254,19 +246,19 @@ class Residency:
             await self._measure(resident)
         except BaseException as error:
             resident.state = "leaving"
-            self._tell(resident, "failed", str(error) or type(error).__name__)
+            self._news.tell(resident, "failed", str(error) or type(error).__name__)
             await asyncio.shield(self._leave(resident, "", quiet=True))
             if isinstance(error, asyncio.CancelledError):
                 # whoever still waits has not been cancelled
                 raise EngineFailed(f"Loading {row.title} was given up.") from error
             raise
         resident.state = "ready"
-        self._tell(resident, "ready", seconds=resident.seconds)
-        self._notify()
+        self._news.tell(resident, "ready", seconds=resident.seconds)
+        self._ledger.notify()
 
     async def _start(self, resident: Resident, files: Mapping[str, Path]) -> None:
         row = resident.row
-        self._tell(resident, "loading", f"about {resident.seconds:.0f} s", seconds=resident.seconds)
+        self._news.tell(resident, "loading", f"about {resident.seconds:.0f} s", seconds=resident.seconds)
         if row.isolation == "thread":
             resident.running = await thread.start(row, files, row.device)
         elif row.isolation == "process":
@@ -275,7 +267,7 @@ class Residency:
             resident.running = await server.start(row, files, row.device)
 
     async def _wake(self, resident: Resident) -> None:
-        self._tell(resident, "loading", "waking", seconds=resident.seconds)
+        self._news.tell(resident, "loading", "waking", seconds=resident.seconds)
         running = resident.running
         if not isinstance(running, server.ServerEngine) or not running.alive:
             raise EngineFailed(f"{resident.row.title} died in its sleep.", remedy="Ask for it again.")
@@ -297,32 +289,32 @@ class Residency:
     async def _make_room(self, resident: Resident) -> None:
         """Wait for the first place in line and then for enough memory; on return it is reserved."""
         device, deadline = resident.row.device, time.monotonic() + self._wait_seconds
-        line = self._lines.setdefault(device, deque())
+        line = self._ledger.lines.setdefault(device, deque())
         line.append(resident)
         try:
             while not (line[0] is resident and await self._clear(resident)):
                 if resident.last is None or resident.last.state != "queued":
-                    self._tell(resident, "queued", f"waiting for room on {device}", seconds=resident.seconds)
-                await self._change(deadline, resident.row)
+                    self._news.tell(resident, "queued", f"waiting for room on {device}", seconds=resident.seconds)
+                await self._ledger.change(deadline, resident.row)
             resident.state = "loading"
             resident.held[device] = resident.memory
         finally:
             line.remove(resident)
-            self._drain(device, [])
-            self._notify()
+            self._ledger.drain(device, [])
+            self._ledger.notify()
 
     async def _clear(self, resident: Resident) -> bool:
         """Evict until it fits; False when those who must leave are in use, and take no new users from now on."""
         device, moved = resident.row.device, False
-        while (missing := resident.memory - resident.held.get(device, 0.0) - self._free(device)) > _SLACK:
-            leaving, waits = self._leaving(device, missing, besides=resident)
-            self._drain(device, leaving if waits else [])
+        while (missing := resident.memory - resident.held.get(device, 0.0) - self._ledger.free(device)) > SLACK:
+            leaving, waits = self._ledger.leaving(device, missing, besides=resident)
+            self._ledger.drain(device, leaving if waits else [])
             if waits:
                 return False
             for each in leaving:
                 each.state = "leaving"
             for each in leaving:
-                self._tell(resident, "evicting", f"{each.row.title} makes room", seconds=resident.seconds)
+                self._news.tell(resident, "evicting", f"{each.row.title} makes room", seconds=resident.seconds)
                 await self._evict(each, device)
                 moved = True
         enough = await self._devices.settle(device, resident.memory if device != "cpu" else 0.0)
@@ -335,25 +327,10 @@ class Residency:
             )
         return True
 
-    def _leaving(self, device: str, missing: float, besides: Resident | None = None) -> tuple[list[Resident], bool]:
-        """Who would leave to free so much, and whether they must be waited for."""
-        if missing <= _SLACK:
-            return [], False
-        there = [each for each in self._residents.values() if each.held.get(device) and each is not besides]
-        idle = [each for each in there if not each.pins and each.state in {"ready", "asleep"}]
-        if (free := victims(idle, device, missing, self._fades)) is not None:
-            return free, False
-        return victims(there, device, missing, self._fades) or [], True
-
-    def _drain(self, device: str, leaving: list[Resident]) -> None:
-        for each in self._residents.values():
-            if each.held.get(device):
-                each.drains = each in leaving
-
     async def _evict(self, resident: Resident, device: str) -> None:
         """Put it to sleep where it can and main memory has the room, else end it."""
         running = resident.running
-        roomy = device != "cpu" and "cpu" not in resident.held and self._free("cpu") >= resident.memory
+        roomy = device != "cpu" and "cpu" not in resident.held and self._ledger.free("cpu") >= resident.memory
         if not (isinstance(running, server.ServerEngine) and running.sleeps and running.alive and roomy):
             await self._leave(resident, "made room")
             return
@@ -365,8 +342,8 @@ class Residency:
         left = await asyncio.to_thread(self._devices.used_by, running.pid or 0, device)
         resident.held = {device: min(_ASLEEP_GB, resident.memory) if left is None else left, "cpu": resident.memory}
         resident.state, resident.drains = "asleep", False
-        self._tell(resident, "unloaded", "asleep in main memory")
-        self._notify()
+        self._news.tell(resident, "unloaded", "asleep in main memory")
+        self._ledger.notify()
 
     async def _leave(self, resident: Resident, why: str, *, quiet: bool = False) -> None:
         """End its engine and wait until the memory is back, then forget it."""
@@ -374,11 +351,11 @@ class Residency:
         if resident.running is not None:
             await resident.running.close()
         resident.held = {}
-        if self._residents.get(resident.row.id) is resident:
-            del self._residents[resident.row.id]
+        if self._ledger.residents.get(resident.row.id) is resident:
+            del self._ledger.residents[resident.row.id]
         if not quiet:
-            self._tell(resident, "unloaded", why)
-        self._notify()
+            self._news.tell(resident, "unloaded", why)
+        self._ledger.notify()
 
     def _release(self, resident: Resident) -> None:
         resident.pins -= 1
@@ -389,7 +366,7 @@ class Residency:
         elif resident.state == "ready" and not _running(resident).alive and not resident.pins:
             resident.state = "leaving"
             self._later(self._leave(resident, "it had died"))
-        self._notify()
+        self._ledger.notify()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -401,64 +378,12 @@ class Residency:
         idle = self._settings.idle_seconds
         while True:
             await asyncio.sleep(min(idle / 4, 15.0))
-            for each in list(self._residents.values()):
+            for each in list(self._ledger.residents.values()):
                 dead = each.state in {"ready", "asleep"} and not _running(each).alive
                 old = time.monotonic() - each.touched > idle * (2 if each.state == "asleep" else 1)
                 if not each.pins and each.state in {"ready", "asleep"} and (dead or old):
                     each.state = "leaving"
                     await self._leave(each, "it had died" if dead else f"unused for {idle:g} s")
-
-    def _used(self, device: str) -> float:
-        return sum(each.held.get(device, 0.0) for each in self._residents.values())
-
-    def _free(self, device: str) -> float:
-        return self._devices.budget(device) - self._used(device) if device in self._devices.names else 0.0
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def _change(self, deadline: float, row: Row) -> None:
-        try:
-            await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - time.monotonic()))
-        except TimeoutError as error:
-            raise Busy(
-                f"No room for {row.title} came free on {row.device} within {self._wait_seconds:g} s.",
-                remedy="Try again, or raise the device's budget.",
-                retry_after=30.0,
-            ) from error
-
-    @contextmanager
-    def _listening(self, resident: Resident, emit: Emit) -> Iterator[None]:
-        if resident.last is not None:
-            emit(resident.last)
-        resident.listeners.append(emit)
-        try:
-            yield
-        finally:
-            resident.listeners.remove(emit)
-
-    def _tell(
-        self,
-        resident: Resident,
-        state: Literal["queued", "evicting", "loading", "ready", "unloaded", "failed"],
-        note: str = "",
-        *,
-        seconds: float | None = None,
-    ) -> None:
-        rounded = None if seconds is None else round(seconds, 1)
-        row = resident.row
-        self._spread(resident, ModelEvent(model=row.id, device=row.device, state=state, note=note, seconds=rounded))
-
-    def _spread(self, resident: Resident, event: ToolEvent | ModelEvent) -> None:
-        if isinstance(event, ModelEvent):
-            resident.last = event
-            for queue in self._subscribers:
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait(event)
-        for emit in list(resident.listeners):
-            emit(event)
 
 
 def _running(resident: Resident) -> Running:

@@ -141,7 +141,7 @@ async def test_the_cheapest_to_lose_leaves() -> None:
     async with opened(row("dear", 1, seconds=60), row("cheap", 1), row("third", 1), budgets={"cpu": 2.0}) as residency:
         await touch(residency, "cheap")
         await touch(residency, "dear")
-        residency._residents["dear"].seconds = 60.0
+        residency._ledger.residents["dear"].seconds = 60.0
         # cheap was used last: by recency alone dear would go
         await touch(residency, "cheap")
         assert residency.plan("third").model_dump(include={"verdict", "evicts"}) == {
@@ -157,7 +157,7 @@ async def test_what_is_used_often_stays() -> None:
         for _ in range(5):
             await touch(residency, "often")
         await touch(residency, "once")
-        for each in residency._residents.values():
+        for each in residency._ledger.residents.values():
             each.seconds = 1.0
         await touch(residency, "third")
         assert set(states(residency)) == {"often", "third"}
@@ -169,7 +169,7 @@ async def test_no_more_than_needed_leaves() -> None:
         for each in "abc":
             await touch(residency, each)
         for model, seconds in {"a": 0.1, "b": 9.0, "c": 2.0}.items():
-            residency._residents[model].seconds = seconds
+            residency._ledger.residents[model].seconds = seconds
         # a and then c would be chosen by cost alone, but c by itself is enough
         assert residency.plan("big").evicts == ["c"]
 

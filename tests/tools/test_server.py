@@ -109,7 +109,7 @@ async def test_one_that_can_sleep_makes_room_asleep(
         async with residency.use("sleeper") as lease:
             pid = lease.running.pid
         async with residency.use("other"):
-            sleeper: Resident | None = residency._residents.get("sleeper")
+            sleeper: Resident | None = residency._ledger.residents.get("sleeper")
             assert (sleeper is not None) == bool(expected)
             if sleeper is not None:
                 assert sleeper.state == "asleep"
