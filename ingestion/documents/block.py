@@ -1,5 +1,6 @@
 """What a document reader gives: one block of content, where it stands, in reading order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,10 +44,21 @@ class Headings:
 
     def __init__(self) -> None:
         self._open: list[tuple[float, str]] = []
+        self._bare: list[str] = []
 
     def open(self, level: float, title: str) -> None:
         self._open = [each for each in self._open if each[0] < level]
         self._open.append((level, " ".join(title.split())[:200]))
+        self._bare.append(self._open[-1][1])
+
+    def or_bare(self, blocks: Iterator[Block], page: int | None = None) -> Iterator[Block]:
+        """The blocks; when there are none, the headings themselves, for a page or document that has nothing else."""
+        self._bare, empty = [], True
+        for block in blocks:
+            empty = False
+            yield block
+        if empty and self._bare:
+            yield Block("text", "\n".join(self._bare), page=page, heading=self.path)
 
     @property
     def path(self) -> str | None:

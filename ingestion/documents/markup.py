@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,11 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\s*\n", re.DOTALL)
 
 def read_html(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Blocks of a page in reading order."""
-    yield from html_blocks(load_text(path, name), name)
+    headings = Headings()
+    yield from headings.or_bare(_html_blocks(load_text(path, name), name, headings))
 
 
-def html_blocks(source: str, name: str) -> Iterator[Block]:
-    """Blocks of HTML source under its headings."""
+def _html_blocks(source: str, name: str, headings: Headings) -> Iterator[Block]:
     from lxml import etree
 
     parser = etree.HTMLParser(
@@ -37,7 +38,7 @@ def html_blocks(source: str, name: str) -> Iterator[Block]:
     root = etree.fromstring(source.encode("utf-8", "replace"), parser) if source.strip() else None
     if root is None:
         raise UnsupportedMedia(f"{name!r} is an empty page.", remedy="Save the page again.")
-    headings, words = Headings(), list[str]()
+    words = list[str]()
     if root.find(".//h1") is None and (title := root.findtext(".//title")):
         headings.open(0, title)
     for silent in list(root.iter(*_SILENT)):
@@ -93,10 +94,14 @@ def _rows(element: Any) -> Iterator[list[str]]:
 
 def read_markdown(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Blocks of a Markdown file; code keeps its lines."""
+    headings = Headings()
+    yield from headings.or_bare(_markdown_blocks(_FRONT_MATTER.sub("", load_text(path, name)), name, headings))
+
+
+def _markdown_blocks(source: str, name: str, headings: Headings) -> Iterator[Block]:
     from markdown_it import MarkdownIt
 
-    tokens = MarkdownIt("commonmark").enable("table").parse(_FRONT_MATTER.sub("", load_text(path, name)))
-    headings, rows = Headings(), list[list[str]]()
+    tokens, rows = MarkdownIt("commonmark").enable("table").parse(source), list[list[str]]()
     for index, token in enumerate(tokens):
         match token.type:
             case "heading_open":
@@ -109,7 +114,9 @@ def read_markdown(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
             case "fence" | "code_block" if token.content.strip():
                 yield Block("text", token.content.rstrip(), heading=headings.path)
             case "html_block" if token.content.strip():
-                yield from (Block(b.kind, b.text, heading=headings.path) for b in html_blocks(token.content, name))
+                yield from (
+                    Block(b.kind, b.text, heading=headings.path) for b in _html_blocks(token.content, name, Headings())
+                )
             case "inline" if tokens[index - 1].type in {"th_open", "td_open"}:
                 rows[-1].append(_plain(token))
             case "inline" if tokens[index - 1].type != "heading_open" and (text := _plain(token)):

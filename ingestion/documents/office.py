@@ -18,13 +18,18 @@ def read_docx(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
     """Paragraphs and tables in the order of the body, under their headings."""
     import docx
     from docx.opc.exceptions import PackageNotFoundError
-    from docx.table import Table
 
     try:
         document = docx.Document(str(path))
     except (PackageNotFoundError, KeyError, ValueError, BadZipFile) as error:
         raise _broken(name, error) from error
     headings = Headings()
+    yield from headings.or_bare(_docx_blocks(document, headings))
+
+
+def _docx_blocks(document: Any, headings: Headings) -> Iterator[Block]:
+    from docx.table import Table
+
     for item in document.iter_inner_content():
         if isinstance(item, Table):
             yield from table(([cell.text for cell in row.cells] for row in item.rows), heading=headings.path)

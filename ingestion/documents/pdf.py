@@ -49,7 +49,7 @@ def read_pdf(path: Path, name: str, bounds: Bounds) -> Iterator[Block]:
         for number in range(pages):
             lines = _page_lines(pdf, number)
             if lines:
-                yield from _paragraphs(lines, number + 1, body, headings)
+                yield from headings.or_bare(_paragraphs(lines, number + 1, body, headings), number + 1)
             else:
                 image = _render(pdf, number)
                 if image is not None:

@@ -131,3 +131,8 @@ def test_image_is_turned_upright_and_bounded(tmp_path: Path) -> None:
     (block,) = read(tmp_path / "a.jpg")
     assert block.image is not None
     assert Image.open(io.BytesIO(block.image)).size == (640, 2560)
+
+
+def test_a_page_of_nothing_but_headings_is_kept(tmp_path: Path) -> None:
+    assert read(written(tmp_path / "a.md", "# One\n## Two\n")) == [Block("text", "One\nTwo", heading="One > Two")]
+    assert read(written(tmp_path / "a.html", "<html><h1>One</h1></html>")) == [Block("text", "One", heading="One")]
