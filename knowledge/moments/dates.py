@@ -12,19 +12,19 @@ Window = tuple[datetime | None, datetime | None]
 """From (inclusive) and to (exclusive); None leaves that side open."""
 
 _MONTHS = [
-    "january|jan|जनवरी|janvari|janwari", "february|feb|फरवरी|farvari|farwari", "march|mar|मार्च", "april|apr|अप्रैल|aprail",
+    "january|jan|जनवरी|janvari|janwari", "february|feb|फरवरी|farvari|farwari", "march|मार्च", "april|apr|अप्रैल|aprail",
     "may|मई", "june|jun|जून", "july|jul|जुलाई|julai", "august|aug|अगस्त|agast",
     "september|sept|sep|सितंबर|सितम्बर|sitambar", "october|oct|अक्टूबर|अक्तूबर|aktubar",
     "november|nov|नवंबर|नवम्बर|navambar", "december|dec|दिसंबर|दिसम्बर|disambar",
 ]  # fmt: skip
 _WEEKDAYS = [
-    "monday|mon|सोमवार|somvar|somwar|somvaar", "tuesday|tues|tue|मंगलवार|mangalvar|mangalwar|mangalvaar",
-    "wednesday|wed|बुधवार|budhvar|budhwar|budhvaar", "thursday|thurs|thu|गुरुवार|गुरूवार|बृहस्पतिवार|वीरवार|guruvar|guruwar|guruvaar",
-    "friday|fri|शुक्रवार|shukravar|shukrawar|shukravaar", "saturday|sat|शनिवार|shanivar|shaniwar|shanivaar",
-    "sunday|sun|रविवार|इतवार|ravivar|raviwar|ravivaar|itwar|itvaar",
+    "monday|सोमवार|somvar|somwar|somvaar", "tuesday|tues|tue|मंगलवार|mangalvar|mangalwar|mangalvaar",
+    "wednesday|बुधवार|budhvar|budhwar|budhvaar", "thursday|thurs|thu|गुरुवार|गुरूवार|बृहस्पतिवार|वीरवार|guruvar|guruwar|guruvaar",
+    "friday|fri|शुक्रवार|shukravar|shukrawar|shukravaar", "saturday|शनिवार|shanivar|shaniwar|shanivaar",
+    "sunday|रविवार|इतवार|ravivar|raviwar|ravivaar|itwar|itvaar",
 ]  # fmt: skip
 _PERIODS = {
-    "day": "days?|दिनों?|din|dino|dinon",
+    "day": "days?|दिन(?:ों)?|din|dino|dinon",
     "week": "weeks?|हफ्ता|हफ्ते|हफ्तों|सप्ताह|सप्ताहों|hafta|hafte|hafton|saptah",
     "month": "months?|महीना|महीने|महीनों|माह|mahina|mahine|mahinon",
     "year": "years?|साल|सालों|वर्ष|वर्षों|saal|saalon|varsh",

@@ -13,7 +13,8 @@ MEDIUM = (
     r"रिकॉर्डिंग|भाषण|व्याख्यान|बैठक|कक्षा)"
 )
 _OF_IT = rf"(?: of (?:(?:the|this|that|my|our) )?(?:{MEDIUM}|it))?(?! of )"
-_MINUTE_N = rf"(?:the )?(?:minute|second|hour|मिनट|सेकंड) (?:number )?\d{{1,5}}|(?:the )?{ORDINAL} (?:minute|second|hour|मिनट|सेकंड)"
+_UNIT_N = "(?:minute|second|hour|मिनट|सेकंड)"
+_MINUTE_N = rf"(?:the )?{_UNIT_N} (?:number )?\d{{1,5}}|(?:the )?{ORDINAL} {_UNIT_N}"
 POINT = rf"(?:{CODE}|{LENGTH}|{_MINUTE_N})"
 _LAST_HOURS = 3 * 3600.0
 _EDGE = 0.15
@@ -55,11 +56,13 @@ def _around(text: str) -> MediaWindow:
 
 
 def _between(first: str, last: str) -> MediaWindow | None:
-    if inner(NUMBER).fullmatch(first):
-        named = inner(UNIT).search(last)
+    named = inner(UNIT).search(last)
+    if named and inner(ORDINAL).fullmatch(first):
+        start = _around(f"{first} {named[0]}").start or 0.0
+    elif inner(NUMBER).fullmatch(first):
         start = number(first) * (unit(named[0]) if named else 1.0)
     else:
-        start = _around(first).start or 0.0 if inner(ORDINAL).match(first) else _seconds(first)
+        start = (_around(first).start or 0.0) if inner(ORDINAL).match(first) else _seconds(first)
     nth = inner(rf"(?:the )?{ORDINAL} {UNIT}").fullmatch(last)
     end = _around(last).end if nth else _seconds(last)
     return None if end is None or end <= start else MediaWindow(start=start, end=end)
@@ -67,7 +70,8 @@ def _between(first: str, last: str) -> MediaWindow | None:
 
 def _edge(match: re.Match[str]) -> MediaWindow | None:
     spelled = match["length"]
-    seconds = length(spelled) if inner(r".*(?:\d|\s).*").fullmatch(spelled) else unit(spelled)
+    alone = inner(UNIT).match(spelled)
+    seconds = unit(alone[0]) * (1.5 if "half" in spelled else 1.0) if alone else length(spelled)
     if seconds <= 0:
         return None
     side, beyond = match["edge"], (match["beyond"] or "").lower()
@@ -86,7 +90,7 @@ def _part(match: re.Match[str]) -> MediaWindow | None:
     if side in {"last", "final", "latter", "closing"}:
         first = parts - 1
     elif side == "middle":
-        return MediaWindow(start=0.5 - 0.5 / parts, end=0.5 + 0.5 / parts, unit="fraction")
+        return MediaWindow(start=round(0.5 - 0.5 / parts, 4), end=round(0.5 + 0.5 / parts, 4), unit="fraction")
     else:
         first = {"opening": 1, "initial": 1}.get(side) or ordinal(side)
         first -= 1
@@ -122,32 +126,42 @@ def _open(match: re.Match[str]) -> MediaWindow | None:
     return MediaWindow(start=end) if after else MediaWindow(start=0.0, end=start)
 
 
+def _point(match: re.Match[str]) -> MediaWindow:
+    return _around(match["point"])
+
+
+_START, _END = _fixed(0, _EDGE), _fixed(1 - _EDGE, 1)
+_MIDDLE, _AROUND_MIDDLE = _fixed(0.45, 0.55), _fixed(0.35, 0.65)
+_BEYOND = "(?P<beyond>after|before|until)"
+_EDGES = rf"(?P<edge>{_OPENING}|{_CLOSING})"
+_SCENES = "(?:moments|minutes|scenes?|shots?|frames?)"
+_DOES_IT = rf"(?:does|did|do|how) (?:(?:the|this) {MEDIUM}|it)"
+_HALF_HINDI = "(?:आधे|आधी|aadhe|adhe)(?: (?:भाग|हिस्से|bhaag|hisse))?"
 _RANGES = (
-    rf"(?:from|between|around|at|in|during) (?:the )?(?P<first>{POINT}|{ORDINAL}|{NUMBER}) ?(?:to|and|until|till|through|-) ?(?:the )?(?P<last>{POINT})(?: mark)?",
+    rf"(?:from|between|around|at|in|during) (?:the )?(?P<first>{POINT}|{ORDINAL}|{NUMBER}) ?"
+    rf"(?:to|and|until|till|through|-) ?(?:the )?(?P<last>{POINT})(?: mark)?",
     rf"(?P<first>{CODE}) ?(?:to|until|till|through|-|से) ?(?P<last>{CODE})(?: तक| के बीच| tak| ke beech)?",
-    rf"(?P<first>{POINT}|{NUMBER}) (?:से|और|se|aur) (?P<last>{POINT}) ?(?:तक|के बीच(?: में)?|में|tak|ke beech(?: mein| me)?|mein|me)",
+    rf"(?P<first>{POINT}|{NUMBER}) (?:से|और|se|aur) (?P<last>{POINT}) ?"
+    r"(?:तक|के बीच(?: में)?|में|tak|ke beech(?: mein| me)?|mein|me)",
 )
 _NUMBERED = rule(r"(?:from |between |in )?minutes (?P<first>\d{1,4}) ?(?:to|and|through|until|-) ?(?P<last>\d{1,4})")
 
 _WINDOWS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], MediaWindow | None]], ...] = (
     (_NUMBERED, lambda m: _between(f"minute {m['first']}", f"minute {m['last']}")),
     *((rule(text), lambda m: _between(m["first"], m["last"])) for text in _RANGES),
-    (rule(rf"(?:(?P<length>{LENGTH}) (?:before|from) (?:the )?(?:very )?(?:end|close|finish){_OF_IT})"), _before_end),
+    (rule(rf"(?P<length>{LENGTH}) (?:before|from) (?:the )?(?:very )?(?:end|close|finish){_OF_IT}"), _before_end),
     (
-        rule(
-            rf"(?:(?P<beyond>after|before|until)|{_IN})? ?(?:the |its )?(?:very )?(?P<edge>{_OPENING}|{_CLOSING}) "
-            rf"(?P<length>{LENGTH})(?:{_OF_IT}| {_IN_HINDI})"
-        ),
+        rule(rf"(?:{_BEYOND}|{_IN})? ?(?:the |its )?(?:very )?{_EDGES} (?P<length>{LENGTH})(?: {_IN_HINDI}|{_OF_IT})"),
         _edge,
     ),
     (
         rule(
-            rf"(?:(?P<beyond>after|before|until)|in|during|within|throughout) (?:the )?(?:very )?(?P<edge>{_OPENING}|{_CLOSING}) "
-            rf"(?P<length>{UNIT}){_OF_IT}(?!')"
+            rf"(?:{_BEYOND}|in|during|within|throughout) (?:the )?(?:very )?{_EDGES} "
+            rf"(?P<length>{UNIT}(?: and a half)?){_OF_IT}(?!')"
         ),
         _edge,
     ),
-    (rule(rf"(?P<beyond>)(?P<edge>{_OPENING}|{_CLOSING}) (?P<length>{UNIT}) {_IN_HINDI}"), _edge),
+    (rule(rf"(?P<beyond>){_EDGES} (?P<length>{UNIT}) {_IN_HINDI}"), _edge),
     (
         rule(
             r"(?:in|during|over|from|throughout) (?:the )?(?P<side>first|second|third|fourth|last|final|middle|latter|"
@@ -156,47 +170,80 @@ _WINDOWS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], MediaWindow | N
         _part,
     ),
     (
-        rule(rf"(?:in |during |at |around )?(?:the )?(?P<side>first|last|final|opening)? ?(?P<share>\d{{1,3}}) ?(?:%|percent|per cent)(?: mark)? ?(?:of (?:the )?{MEDIUM}|(?:into|through) (?:the )?{MEDIUM})"),
+        rule(
+            r"(?:in |during |at |around )?(?:the )?(?P<side>first|last|final|opening)? ?(?P<share>\d{1,3}) ?"
+            rf"(?:%|percent|per cent)(?: mark)? ?(?:of|into|through) (?:the )?{MEDIUM}"
+        ),
         _percent,
     ),
-    (rule(rf"(?:half ?way|midway)(?: through| into)?(?: (?:the |this )?{MEDIUM}| it)?"), _fixed(0.45, 0.55)),
-    (rule(rf"(?:around |near |in |at |towards? )(?:the )?(?:very )?(?:middle|mid ?point|centre){_OF_IT}"), _fixed(0.35, 0.65)),
-    (rule(rf"(?:पहले|पहली|शुरुआती|pehle|pahle) (?:आधे|आधी|aadhe|adhe)(?: (?:भाग|हिस्से|bhaag|hisse))? {_IN_HINDI}"), _fixed(0, 0.5)),
+    (rule(rf"(?:half ?way|midway)(?: through| into)?(?: (?:the |this )?{MEDIUM}| it)?"), _MIDDLE),
+    (rule(rf"(?:around|near|in|at|towards?) (?:the )?(?:very )?(?:middle|mid ?point|centre){_OF_IT}"), _AROUND_MIDDLE),
+    (rule(rf"(?:पहले|पहली|शुरुआती|pehle|pahle) {_HALF_HINDI} {_IN_HINDI}"), _fixed(0, 0.5)),
+    (rule(rf"(?:दूसरे|आखिरी|बाद के|अंतिम|doosre|dusre|aakhri|baad ke) {_HALF_HINDI} {_IN_HINDI}"), _fixed(0.5, 1)),
     (
-        rule(rf"(?:दूसरे|आखिरी|बाद के|अंतिम|doosre|dusre|aakhri|baad ke) (?:आधे|aadhe|adhe)(?: (?:भाग|हिस्से|bhaag|hisse))? {_IN_HINDI}"),
-        _fixed(0.5, 1),
+        rule(
+            r"(?:(?:right |just )?(?:at|in|near|from|towards?|around) (?:the )?(?:very )?"
+            rf"(?:beginning|start|opening|outset)|early on|to begin with|to start with){_OF_IT}"
+        ),
+        _START,
     ),
     (
-        rule(rf"(?:(?:right |just )?(?:at|in|near|from|towards?|around) (?:the )?(?:very )?(?:beginning|start|opening|outset)|early on|to begin with|to start with){_OF_IT}"),
-        _fixed(0, _EDGE),
+        rule(
+            r"(?:right |just )?(?:at|near|towards?|by|around) (?:the )?(?:very )?(?:end|close|conclusion|finish)"
+            rf"{_OF_IT}"
+        ),
+        _END,
+    ),
+    (rule(rf"(?:in )?the (?:opening|first|initial) {_SCENES}{_OF_IT}"), _START),
+    (rule(rf"(?:in )?the (?:closing|final|last) {_SCENES}{_OF_IT}"), _END),
+    (rule(rf"{_DOES_IT} (?P<taken>(?:begin|start|open)s?)"), _START),
+    (rule(rf"{_DOES_IT} (?P<taken>(?:end|finish|conclude|close)s?)"), _END),
+    (
+        rule(
+            rf"(?:{MEDIUM} (?:की|के) )?(?:बिल्कुल )?(?:शुरू|शुरुआत|शुरूआत|आरंभ|प्रारंभ) में|"
+            r"(?:video (?:ki|ke) )?(?:shuru|shuruaat|shuruat|aarambh) (?:mein|me)"
+        ),
+        _START,
     ),
     (
-        rule(rf"(?:right |just )?(?:at|near|towards?|by|around) (?:the )?(?:very )?(?:end|close|conclusion|finish){_OF_IT}|in the (?:closing|final|last) (?:moments|minutes|scenes?|shots?){_OF_IT}"),
-        _fixed(1 - _EDGE, 1),
+        rule(
+            rf"(?:{MEDIUM} के )?(?:बिल्कुल )?(?:अंत|आखिर|समाप्ति) (?:में|पर)|"
+            r"(?:video ke )?(?:ant|aakhir|akhir) (?:mein|me)"
+        ),
+        _END,
     ),
-    (rule(rf"in the (?:opening|first|initial) (?:moments|minutes|scenes?|shots?|frames?){_OF_IT}|(?:the )?(?:opening|first) (?:scene|shot|frame){_OF_IT}"), _fixed(0, _EDGE)),
-    (rule(rf"(?:the )?(?:closing|final|last) (?:scene|shot|frame|moments){_OF_IT}"), _fixed(1 - _EDGE, 1)),
-    (rule(rf"(?:(?<=does)|(?<=did)|(?<=do)|(?<=how)) (?:(?:the|this) {MEDIUM}|it) (?:begin|start|open)s?"), _fixed(0, _EDGE)),
-    (rule(rf"(?:(?<=does)|(?<=did)|(?<=do)|(?<=how)) (?:(?:the|this) {MEDIUM}|it) (?:end|finish|conclude|close)s?"), _fixed(1 - _EDGE, 1)),
-    (rule(rf"(?:(?:{MEDIUM} )(?:की|के) )?(?:बिल्कुल )?(?:शुरू|शुरुआत|शुरूआत|आरंभ|प्रारंभ) में|(?:video (?:ki|ke) )?(?:shuru|shuruaat|shuruat|aarambh) (?:mein|me)"), _fixed(0, _EDGE)),
-    (rule(rf"(?:(?:{MEDIUM} )(?:के) )?(?:बिल्कुल )?(?:अंत|आखिर|समाप्ति) (?:में|पर)|(?:video ke )?(?:ant|aakhir|akhir) (?:mein|me)"), _fixed(1 - _EDGE, 1)),
-    (rule(rf"(?:{MEDIUM} के )?(?<!के\s)बीच में|(?<!ke\s)beech (?:mein|me)"), _fixed(0.35, 0.65)),
-    (rule(rf"(?P<side>after|past|beyond|since|from) (?:the )?(?P<point>{POINT})(?: mark)?(?: (?:of (?:the )?{MEDIUM}|onwards?|on))?(?! of )"), _open),
-    (rule(rf"(?P<side>before|until|till|up to|by) (?:the )?(?P<point>{POINT})(?: mark)?(?: of (?:the )?{MEDIUM})?(?! of )"), _open),
+    (rule(rf"{MEDIUM} के बीच में|(?<!के\s)बीच में|(?<!ke\s)beech (?:mein|me)"), _AROUND_MIDDLE),
+    (
+        rule(
+            rf"(?P<side>after|past|beyond|since|from) (?:the )?(?P<point>{POINT})(?: mark)?"
+            rf"(?: (?:of (?:the )?{MEDIUM}|onwards?|on))?(?! of )"
+        ),
+        _open,
+    ),
+    (
+        rule(
+            rf"(?P<side>before|until|till|up to|by) (?:the )?(?P<point>{POINT})(?: mark)?"
+            rf"(?: of (?:the )?{MEDIUM})?(?! of )"
+        ),
+        _open,
+    ),
     (rule(rf"(?P<point>{POINT}) (?P<side>के बाद|से आगे|ke baad|se aage)"), _open),
     (rule(rf"(?P<point>{POINT}) (?P<side>से पहले|तक|se pehle|se pahle|tak)"), _open),
     (
-        rule(
-            rf"(?:exactly |right )?(?:at|around|about|near|@|in|on) (?:about |around |exactly )?(?:the )?"
-            rf"(?P<point>{CODE}|{_MINUTE_N}|{LENGTH}(?=(?: mark)|(?: in(?:to)?)|\W*$| (?:of|in) (?:the )?{MEDIUM}))(?: mark| into| in)?(?: (?:of |in )?(?:the |this )?{MEDIUM})?"
-        ),
-        lambda m: _around(m["point"]),
+        rule(rf"(?:at|around|about|near|in|on) (?:about |exactly )?(?P<point>{CODE}|{_MINUTE_N})(?: mark)?{_OF_IT}"),
+        _point,
     ),
-    (rule(rf"(?:the )?(?P<point>{LENGTH}|{CODE}) mark"), lambda m: _around(m["point"])),
-    (rule(rf"(?P<point>{LENGTH}|{CODE}) in(?:to)?(?: (?:the|this) {MEDIUM}|(?=\W*$)|(?=,))"), lambda m: _around(m["point"])),
-    (rule(rf"(?P<point>{CODE}|{LENGTH}|{ORDINAL} (?:मिनट|सेकंड|minute)) (?:पर|पे|में|par|pe)"), lambda m: _around(m["point"])),
-    (rule(r"(?P<point>\d{1,2}:[0-5]\d:[0-5]\d|0\d?:[0-5]\d)"), lambda m: _around(m["point"])),
-)  # fmt: skip
+    (
+        rule(
+            rf"(?:at|around|about|near) (?:about |exactly )?(?P<point>{LENGTH})(?=\W*$| in(?:to)? | of )(?: in(?:to)?)?{_OF_IT}"
+        ),
+        _point,
+    ),
+    (rule(rf"(?:(?:at|around|near) )?(?:the )?(?P<point>{LENGTH}|{CODE}) mark"), _point),
+    (rule(rf"(?P<point>{LENGTH}|{CODE}) in(?:to)?(?: (?:the|this) {MEDIUM}|(?=\W*$)|(?=,))"), _point),
+    (rule(rf"(?P<point>{CODE}|{LENGTH}|{ORDINAL} (?:मिनट|सेकंड|minute)) (?:पर|पे|में|par|pe)"), _point),
+    (rule(r"(?P<point>\d{1,2}:[0-5]\d:[0-5]\d|0\d?:[0-5]\d)"), _point),
+)
 
 
 def media_window(reading: Reading) -> MediaWindow | None:
@@ -204,6 +251,6 @@ def media_window(reading: Reading) -> MediaWindow | None:
     for pattern, build in _WINDOWS:
         match = reading.find(pattern)
         if match and (window := build(match)):
-            reading.take(match)
+            reading.take(match, "taken" if "taken" in pattern.groupindex else 0)
             return window
     return None

@@ -128,8 +128,8 @@ ORDINAL = rf"(?:\d{{1,3}}(?:st|nd|rd|th|वें|वीं|वे|ve|ven)|{_any
 
 _LETTER_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _UNITS: dict[float, str] = {
-    1.0: r"seconds?|secs?|सेकंडों?|सेकेंडों?|सेकण्डों?|सेकेण्डों?|सेकन्डों?|sekand|sekend",
-    60.0: r"minutes?|mins?|मिनटों?|मिनिटों?|minat|minit",
+    1.0: r"seconds?|secs?|सेकंड(?:ों)?|सेकेंड(?:ों)?|सेकण्ड(?:ों)?|सेकेण्ड(?:ों)?|सेकन्ड(?:ों)?|sekand|sekend",
+    60.0: r"minutes?|mins?|मिनट(?:ों)?|मिनिट(?:ों)?|minat|minit",
     3600.0: r"hours?|hrs?|घंटा|घंटे|घंटों|घण्टे|घण्टा|ghanta|ghante|ghanton",
 }
 UNIT = "(?:" + "|".join(_UNITS.values()) + ")"

@@ -10,12 +10,9 @@ _NEAR = (
     r"just|right|shortly|immediately|directly|soon|moments|seconds|ठीक|तुरंत|फौरन|जस्ट|थोड़ा|थोड़ी देर|कुछ देर|एकदम|theek|thik|turant|"
     r"fauran|thoda|just|ekdam|thodi der"
 )
-_ASKS = (
-    r"what|who|whom|whose|which|where|when|why|how|did|does|do|is|are|was|were|will|can|could|tell|show|find|describe|list|"
-    r"summari[sz]e|explain|क्या|कौन|किसने|किस|कहां|कब|कैसे|क्यों|kya|kaun|kisne|kahan|kab|kaise|kyun|kyon"
-)
+_ASKS = r"what|who|whom|whose|which|where|when|why|how|tell|show|find|describe|list|summari[sz]e|explain|क्या|कौन|किसने|किस|कहां|कब|कैसे|क्यों|kya|kaun|kisne|kahan|kab|kaise|kyun|kyon"
 _ANCHOR = r"(?P<anchor>[^,;?!।\x00]+?)"
-_CLAUSE_END = rf"(?=[,;?!।\x00]|\.(?:\s|$)|$|\s(?:{_ASKS})(?!['\w]))"
+_CLAUSE_END = r"(?=[,;?!।\x00]|\.(?:\s|$)|$|\s(?:what|where|when|why|how)(?!['\w]))"
 _LATER = r"(?=[,;?!।\x00]|\.(?:\s|$)|$)"
 _NOT_EVENTS = inner(
     r"(?:me|us|you|him|her|them|it|that|this|all|noon|long|hand|effect|school|work|"
@@ -24,7 +21,7 @@ _NOT_EVENTS = inner(
 )
 _TALKED = (
     r"look(?:s|ed|ing)?|named|call(?:ed)?|ask(?:s|ed|ing)?|tak(?:e|es|ing)|took|sought|go(?:es)?|going|run(?:s|ning)?|model(?:l?ed)?|"
-    r"one|day|week|year|time|a|the|an|this|that|quite|worth|come(?:s)?|morning|soon|ever|shortly|long|an? hour"
+    r"one|day|week|year|time|a|the|an|this|that|quite|worth|morning|soon|ever|shortly|long|an? hour"
 )
 _PAIRS = (
     r"difference|differences|relationship|relation|conversation|connection|comparison|distance|link|deal|war|match|agreement|"
@@ -53,7 +50,7 @@ _OCCURRENCES: tuple[tuple[re.Pattern[str], int | None], ...] = (
 )  # fmt: skip
 _FIRST_DONE = rule(
     r"(?:is|was|are|were|does|did|do|he|she|they|it|has|have|been|that)\b[^,;?!।\x00]{0,60}?(?P<nth> (?:first|last))"
-    r"(?= (?:mention|see|say|said|show|appear|spoke|speak|introduc|talk|heard|hear|use|discuss|name|occur|happen|state|refer|display|smile|laugh|visible|arriv|enter)\w*)"
+    r"(?= (?:mention|see|say|said|show|appear|spoke|speak|introduc|talk|heard|hear|use|discuss|named|occur|happen|state|refer|display|smile|laugh|visible|arriv|enter)\w*)"
 )
 
 _EVENT_HINDI = (
@@ -118,11 +115,21 @@ def _english(reading: Reading) -> Relation | None:
     for pattern, kind in _EVENTS:
         for match in pattern.finditer(reading.text):
             if _is_event(reading, match):
-                anchor = reading.original(*match.span("anchor"))
-                reading.take(match)
+                end = _anchor_end(reading, match)
+                anchor = reading.original(match.start("anchor"), end)
+                _take(reading, match.start(), end)
                 near = "near" in match.groupdict() and match["near"] is not None
                 return Relation.model_validate({"kind": kind, "anchor": anchor, "near": near})
     return None
+
+
+def _anchor_end(reading: Reading, match: re.Match[str]) -> int:
+    """Where the anchor ends: a question that begins with it goes on with an asking word («after the goal who …»)."""
+    if not reading.text[: match.start()].strip(" \x00,") and (
+        asked := inner(rf"(?P<anchor>.+?),? (?:{_ASKS})(?!['\w]).*").fullmatch(match["anchor"])
+    ):
+        return match.start("anchor") + asked.end("anchor")
+    return match.end("anchor")
 
 
 def _is_event(reading: Reading, match: re.Match[str]) -> bool:
@@ -169,20 +176,15 @@ def _when(reading: Reading) -> Relation | None:
     match = reading.find(_WHEN_EVENT)
     if match is None:
         return None
-    anchor = reading.original(*match.span("anchor"))
-    first = match.start() == 0 or not reading.text[: match.start()].strip(" \x00,")
-    if first and (asked := inner(rf"(?P<anchor>.+?),? (?:{_ASKS})(?!['\w]).*").fullmatch(match["anchor"])):
-        end = match.start("anchor") + asked.end("anchor")
-        anchor = reading.original(match.start("anchor"), end)
-        _take(reading, match.start(), end)
-    else:
-        reading.take(match)
+    end = _anchor_end(reading, match)
+    anchor = reading.original(match.start("anchor"), end)
+    _take(reading, match.start(), end)
     return Relation(kind="during", anchor=anchor) if anchor else None
 
 
 def _trim(reading: Reading, match: re.Match[str], group: str = "anchor") -> int:
     """Where the anchor begins behind the subject of the sentence: in «उसने तालियों से पहले» it is «तालियों»."""
-    subject = _SUBJECT_HINDI.match(match[group] + " ")
+    subject = _SUBJECT_HINDI.match(match[group])
     start = match.start(group)
     asked = list(inner(rf"(?:^|\s)(?:{_ASKS}) ").finditer(match[group] + " "))
     moved = max(subject.end() if subject else 0, asked[-1].end() if asked else 0)

@@ -23,21 +23,21 @@ _MARKED = (
 )
 _CLOCK = rf"(?:{_MARKED}|\d{{1,2}}:[0-5]\d|\d{{1,2}}|{NUMBER})"
 _BEFORE = r"(?:before|until|till|by|up to)"
-_SIDES = r"(?P<side>before|until|till|by|after|since|from|as of)"
+_SIDES = r"(?P<side>before|until|till|by(?! (?:april|may|june|august|march)(?! \d))|after|since|from|as of)"
 _BEFORE_HINDI, _AFTER_HINDI = r"(?:से पहले|तक|se pehle|se pahle|tak)", r"(?:के बाद|से|ke baad|se)"
 
 _DAY_RANGE = rule(
     rf"(?:between|from) (?P<first>{DATE}) (?:and|to|until|till|through|-) (?P<last>{DATE})|"
     rf"(?P<first2>{DATE}) (?:से|और|se|aur) (?P<last2>{DATE}) (?:तक|के बीच|tak|ke beech)"
 )
-_SIDED = rule(rf"{_SIDES} (?P<date>{DATE})(?:'s)?(?! ?(?:of|minutes?|seconds?))")
+_SIDED = rule(rf"(?<!day\s){_SIDES} (?P<date>{DATE})(?:'s)?(?! ?(?:of|minutes?|seconds?))")
 _SIDED_HINDI = rule(rf"(?P<date>{SURE}|{WEEKDAY}) (?P<side>{_BEFORE_HINDI}|{_AFTER_HINDI})")
 _NAMED = rule(
-    rf"(?:(?:on|in|during|of|for|throughout|from) )?(?:the )?(?P<date>{SURE})(?:'s)?(?: (?:को|के दिन|की|में|का|के|ko|ke din|ki|mein|me|ka|ke))?"
+    rf"(?:(?:on|in|during|of|for|throughout|from) )?(?:the )?(?P<date>{SURE})(?:'s)?(?: (?:को|के दिन|की|में|का|के|ko|ke din|ki|mein|me|ka|ke))?(?!-)"
 )
 _NUMBERED = r"(?! (?:people|persons|men|women|steps|dollars|rupees|years|words|points|times|students|soldiers|words|votes|km|kg|miles))"
 _LED = rule(
-    rf"(?:on|in|during|since|of|throughout) (?:the )?(?P<date>{DATE})(?:'s)?{_NUMBERED}|"
+    rf"(?:on|in|during|since|of|throughout) (?:the (?=\d|year))?(?P<date>{DATE})(?:'s)?{_NUMBERED}|"
     rf"(?P<possessive>{WEEKDAY})'s|(?P<parted>{WEEKDAY})(?= {_PART})|"
     rf"(?P<hindi>{WEEKDAY}) (?:को|के दिन|की|ko|ke din|ki)(?= )|(?P<month>(?:19|20)\d\d|{MONTH}(?: (?:19|20)\d\d)?) (?:में|के दौरान|mein|me)"
 )
