@@ -116,6 +116,15 @@ def test_the_third_telling_is_no_news() -> None:
     ]
 
 
+def test_a_window_that_ends_in_the_middle_of_a_sentence_is_closed_with_its_end() -> None:
+    from tools.speech.batched import closed
+
+    assert closed([900, 7, 950, 950, 8, 9], 900, 12.0) == [900, 7, 950, 950, 8, 9, 1500]
+    assert closed([900, 7, 950], 900, 12.0) == [900, 7, 950]
+    assert closed([900, 7], 900, 31.0) == [900, 7, 2400]
+    assert closed([], 900, 12.0) == []
+
+
 def test_scripted_speech_fills_the_windows_that_loudness_finds() -> None:
     row = Row(
         id="s", title="S", capability="speech-to-text", engine="a:b", licence="x", commercial=True,

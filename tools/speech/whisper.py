@@ -13,14 +13,14 @@ from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
 from tools.speech.repeats import Echoes, is_loop
-from tools.speech.windows import windows
+from tools.speech.windows import LONGEST, windows
 
 if TYPE_CHECKING:
     from faster_whisper.transcribe import Segment
 
 _STRETCH = 300.0
 """Seconds of audio whose features are held at once; bounds memory to about 150 MB however long the audio is."""
-_TAIL = 1.0
+_TAIL = 3.0
 """Seconds at the end of a window that may stay without text before they are listened to again."""
 _SILENT = 0.6
 _UNSURE = -1.0
@@ -46,7 +46,9 @@ class Whisper:
         """Speech as timed text, in order of time, each stretch as soon as it is known."""
         language = self._known(options.language)
         echoes, end = Echoes(), 0.0
-        for group in _stretches(windows(audio, options.windows), options.batch):
+        # a sequential pass goes on by itself from where its last sentence ended; each window costs it one pass more
+        longest = LONGEST if _is_batched(options) else _STRETCH
+        for group in _stretches(windows(audio, options.windows, longest=longest), options.batch):
             first, last = group[0].start, group[-1].end
             part = audio[int(first * RATE) : int(last * RATE) + 1]
             local = [Span(each.start - first, each.end - first) for each in group]
@@ -70,8 +72,7 @@ class Whisper:
     def _listen(
         self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
     ) -> tuple[str, Iterator["Segment"]]:
-        # a word's time may move a sequential pass back by a second and say its words twice; batched passes never seek
-        if options.batch > 1 or options.words:
+        if _is_batched(options):
             return self._listen_batched(audio, spans, options, language)
         clips = [edge for span in spans for edge in (span.start, span.end)]
         segments, info = self._model.transcribe(
@@ -82,9 +83,9 @@ class Whisper:
     def _listen_batched(
         self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
     ) -> tuple[str, Iterator["Segment"]]:
-        from faster_whisper import BatchedInferencePipeline
+        from tools.speech.batched import WholeWindows
 
-        segments, info = BatchedInferencePipeline(self._model).transcribe(
+        segments, info = WholeWindows(self._model, spans).transcribe(
             audio,
             clip_timestamps=[{"start": span.start, "end": span.end} for span in spans],
             batch_size=options.batch,
@@ -98,7 +99,7 @@ class Whisper:
     ) -> Iterator["Segment"]:
         """Batched segments, with the windows that they fail on heard again one by one.
 
-        A batched pass neither retries a loop at a higher temperature nor goes on after its last timestamp.
+        A batched pass neither retries a loop at a higher temperature nor goes on where it stopped too early.
         """
         for span, own in _by_window(spans, segments):
             good = own if not any(is_loop(each.text) for each in own) else []
@@ -112,6 +113,11 @@ class Whisper:
                     **_settings(options, language),
                 )
                 yield from again
+
+
+def _is_batched(options: ListenOptions) -> bool:
+    # a word's time may move a sequential pass back by a second and say its words twice; batched passes never seek
+    return options.batch > 1 or options.words
 
 
 def _settings(options: ListenOptions, language: str | None) -> dict[str, Any]:
