@@ -4,7 +4,9 @@ from typing import Literal
 
 from knowledge.segment import Modality, moment
 
-Phrase = Literal["nothing", "quote", "only_english", "weak_model", "said", "shown", "seen", "page", "cut", "too_early"]
+Phrase = Literal[
+    "nothing", "quote", "only_english", "weak_model", "no_model", "said", "shown", "seen", "page", "cut", "too_early"
+]
 
 _PHRASES: dict[str, dict[Phrase, str]] = {
     "en": {
@@ -12,6 +14,7 @@ _PHRASES: dict[str, dict[Phrase, str]] = {
         "quote": "The material says: {quote}",
         "only_english": "The installed model writes only English, so here is what the material says: {quote}",
         "weak_model": "The model gave no answer that the material supports. The closest passage says: {quote}",
+        "no_model": "No chat model could answer, so here is what the material says: {quote}",
         "said": "It is said at {time}: {quote}",
         "shown": "It is on screen at {time}: {quote}",
         "seen": "It is seen at {time}: {quote}",
@@ -24,6 +27,7 @@ _PHRASES: dict[str, dict[Phrase, str]] = {
         "quote": "सामग्री में लिखा है: {quote}",
         "only_english": "यहाँ का मॉडल केवल अंग्रेज़ी लिखता है, इसलिए सामग्री के अपने शब्द: {quote}",
         "weak_model": "मॉडल से ऐसा उत्तर नहीं मिला जिसे सामग्री प्रमाणित करे। सबसे निकट का अंश: {quote}",
+        "no_model": "कोई चैट मॉडल उत्तर नहीं दे सका, इसलिए सामग्री के अपने शब्द: {quote}",
         "said": "यह {time} पर कहा गया है: {quote}",
         "shown": "यह {time} पर स्क्रीन पर है: {quote}",
         "seen": "यह {time} पर दिखता है: {quote}",

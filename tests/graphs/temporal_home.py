@@ -16,7 +16,7 @@ from knowledge.library import Source
 from knowledge.segment import Made, Modality, Segment, segment_id
 from knowledge.tools import Evidence, Group, ListSourcesInput, Recalled, RecallInput, Sources
 from tools.bench import Bench
-from tools.catalog import load_catalog
+from tools.catalog import Catalog, load_catalog
 from tools.chat.scripted import with_script
 from tools.embedding_tools import Ranked, Reranked, RerankInput
 from tools.errors import NotInstalled
@@ -100,7 +100,7 @@ async def temporal(
         each.model_copy(update={"languages": list(languages)}) if each.id == "scripted" else each
         for each in catalog.models
     ]
-    catalog = catalog.model_copy(update={"models": models})
+    catalog = Catalog(models=models, profiles=catalog.profiles)
     async with open_bench(settings, catalog=catalog) as bench:
         ready = replace(bench, host=WordHost(segments, reranks))
         async with open_runs(ready) as runs:
