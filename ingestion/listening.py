@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from ingestion.remembering import Job
-from ingestion.stages import in_base, once
+from ingestion.stages import Progress, in_base, once
 from knowledge.segment import Made, Segment, segment_id
 from tools.bench import Bench
+from tools.events import ModelEvent, ToolEvent
 from tools.listening import ListenInput, Spoken, Stretch, TranscribeInput, find_speech, transcribe
 from tools.media.probe import Probe
 from tools.speech import SPEECH_TO_TEXT
@@ -21,7 +22,7 @@ _SENTENCE = re.compile(r"(?<=[.!?…।॥。！？])[\"'”’)\]]*\s+")
 
 async def listen(job: Job, *, language: str | None = None) -> AsyncIterator[tuple[float, list[Segment]]]:
     """What is said, part by part, with the second up to which it was heard."""
-    sha, probe, bench, knowledge_base = job.sha, job.probe, job.bench, job.knowledge_base
+    sha, probe, bench, knowledge_base = job.sha, job.probe, _heard(job), job.knowledge_base
     model = bench.choose(SPEECH_TO_TEXT, language=language).row.id
     for start, end, windows in await _parts(sha, probe, bench):
 
@@ -35,6 +36,18 @@ async def listen(job: Job, *, language: str | None = None) -> AsyncIterator[tupl
 
         version = f"{VERSION}-{model}-{language or 'auto'}-{start:.0f}"
         yield end, in_base(await once(bench, sha, "speech", version, work), knowledge_base)
+
+
+def _heard(job: Job) -> Bench:
+    """The bench with a listener that shows how far the ears are within a part."""
+
+    def hear(event: ToolEvent | ModelEvent) -> None:
+        job.bench.emit(event)
+        if isinstance(event, ToolEvent) and event.state == "progress" and event.data and job.probe.duration:
+            until = float(event.data.get("end", 0.0))
+            job.stages.progress(Progress(stage="speech", fraction=min(1.0, until / job.probe.duration)))
+
+    return job.bench.listening(hear)
 
 
 async def _parts(sha: str, probe: Probe, bench: Bench) -> list[tuple[float, float, list[Stretch] | None]]:

@@ -89,7 +89,7 @@ async def read_text(pictures: Sequence[Picture], bench: Bench) -> list[Look]:
 
 
 async def find_objects(pictures: Sequence[Picture], bench: Bench) -> list[Look]:
-    seen = await bench.call(find_objects_tool, DetectInput(images=[each.image for each in pictures], threshold=0.35))
+    seen = await bench.call(find_objects_tool, DetectInput(images=[each.image for each in pictures]))
     return [
         Look(picture=picture, model=seen.model, objects=each.objects)
         for picture, each in zip(pictures, seen.images, strict=True)

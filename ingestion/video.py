@@ -1,17 +1,24 @@
 """A video or a sound recording into memory: listening beside looking, each kind of segment written when it is there."""
 
 import asyncio
+from typing import Any
 
 from ingestion.listening import listen
 from ingestion.remembering import Job, Writer, finish_source, remembered, start_source
 from ingestion.stages import OnProgress, Progress, Report, Stages, all_failed, count, unheard
 from ingestion.watching import look_stage
 from tools.bench import Bench
+from tools.capability import Capability
+from tools.errors import NotInstalled
+from tools.faces import FACE_LANDMARKS
 from tools.media.probe import Probe
 from tools.media.reader import Reader, open_media
 from tools.media.store import Media
+from tools.speech import SPEECH_TO_TEXT
+from tools.vision import OBJECT_DETECTION, TEXT_READING
 
 VERSION = "1"
+SERVED = (SPEECH_TO_TEXT, TEXT_READING, OBJECT_DETECTION, FACE_LANDMARKS)
 SENSES = ("speech", "frames", "screen_text", "objects", "faces")
 
 
@@ -24,7 +31,8 @@ async def ingest_video(
     when none can, the first reason is raised.
     """
     title = name or media.name
-    before = await remembered(media.sha256, bench, knowledge_base, VERSION)
+    version = "-".join([VERSION, *(_serving(each, bench) for each in SERVED)])
+    before = await remembered(media.sha256, bench, knowledge_base, version)
     if before is not None:
         return before
     stages = Stages(progress)
@@ -45,7 +53,7 @@ async def ingest_video(
         notes=[] if probe.whole_until is None else [_cut_off(probe)],
     )
     error = all_failed(stages, SENSES)
-    await finish_source(media, title, bench, report, VERSION)
+    await finish_source(media, title, bench, report, version)
     if error is not None:
         raise error
     return report
@@ -80,6 +88,14 @@ async def listen_stage(job: Job) -> None:
             await job.writer.write(segments)
             fraction = min(1.0, until / job.probe.duration) if job.probe.duration else None
             job.stages.progress(Progress(stage="speech", fraction=fraction, note=f"{len(segments)} more"))
+
+
+def _serving(capability: Capability[Any], bench: Bench) -> str:
+    """The model that would serve now: another one than last time is a reason to look again."""
+    try:
+        return bench.choose(capability).row.id
+    except NotInstalled:
+        return "none"
 
 
 def _cut_off(probe: Probe) -> str:
