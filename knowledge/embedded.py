@@ -27,6 +27,7 @@ R = TypeVar("R")
 _CHUNK = 64
 _CALL_SECONDS = 120.0
 _CLOSE_SECONDS = 20.0
+_RETRY_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ class EmbeddedStore:
             if self._closed:
                 raise EngineFailed("The segment store is closed.")
             if self._child is None or not self._child.alive:
+                first = self._child is None
                 if self._child is not None:
                     await self._child.close()
                 self._child = await start(
@@ -133,6 +135,7 @@ class EmbeddedStore:
                         "folder": str(self._folder),
                         "dimensions": self._dimensions,
                         "seal_points": self._seal_points,
+                        "clean": first,
                     },
                     load_seconds=_CALL_SECONDS,
                 )
@@ -164,6 +167,7 @@ class EmbeddedStore:
             except SutradharError as error:
                 # parts that are not optimised are served all the same, only slower
                 log.warning("optimising is put off: %s", error)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._work.set)
 
     async def _optimise(self, name: str) -> None:
         source, target = str(self._folder / name), str(self._folder / f"{name}o")

@@ -32,7 +32,8 @@ _LOCK_SECONDS = 5.0
 class EmbeddedEngine:
     """Called by one thread; `knowledge.embedded.EmbeddedStore` is the other end."""
 
-    def __init__(self, folder: str, dimensions: int, seal_points: int) -> None:
+    def __init__(self, folder: str, dimensions: int, seal_points: int, *, clean: bool = True) -> None:
+        """With `clean` nobody else is at work in the folder; a restart beside a running optimiser must leave it be."""
         self._folder = Path(folder)
         self._dimensions = dimensions
         self._seal_points = seal_points
@@ -40,7 +41,8 @@ class EmbeddedEngine:
         self._lock = _own(self._folder / "lock")
         self._rarity = Rarity()
         names = self._manifest()
-        self._remove_leftovers(names)
+        if clean:
+            self._remove_leftovers(names)
         self._parts = [self._open(name) for name in names]
         self._replay()
         self._settle()
@@ -235,8 +237,13 @@ class EmbeddedEngine:
             self._take_away(part, sorted(hidden))
 
     def swap(self, name: str) -> None:
-        """Serve the optimised copy of a part from now on."""
+        """Serve the optimised copy of a part from now on.
+
+        Raises `Conflict` when the part was not frozen all the while, because this process is a new one.
+        """
         old = self._named(name)
+        if not old.optimising:
+            raise Conflict(f"Part {name} changed while it was being optimised.", remedy="It will be optimised again.")
         new = load(self._folder / f"{name}o", optimised=True)
         if old.hidden:
             self._take_away(new, sorted(old.hidden))
