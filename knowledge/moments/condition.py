@@ -53,9 +53,9 @@ class Relation(_Frozen):
 class TimeCondition(_Frozen):
     """All that a question says about time, and the question without it.
 
-    `recorded_from`..`recorded_to` is wall clock in the time zone of `now`, the end exclusive. `occurrence` counts from 1
-    («the second time»), -1 is the last. `is_when` says that a moment is what is asked for. `rest` is what to search for;
-    `matched` are the words that were understood.
+    `recorded_from`..`recorded_to` is wall clock in the time zone of `now`, the end exclusive. `occurrence` counts from
+    1 («the second time»), -1 is the last. `is_when` says that a moment is what is asked for. `rest` is what to search
+    for; `matched` are the words that were understood.
     """
 
     media: MediaWindow | None = None

@@ -19,7 +19,7 @@ _MONTHS = [
 ]  # fmt: skip
 _WEEKDAYS = [
     "monday|सोमवार|somvar|somwar|somvaar", "tuesday|tues|tue|मंगलवार|mangalvar|mangalwar|mangalvaar",
-    "wednesday|बुधवार|budhvar|budhwar|budhvaar", "thursday|thurs|thu|गुरुवार|गुरूवार|बृहस्पतिवार|वीरवार|guruvar|guruwar|guruvaar",
+    "wednesday|बुधवार|budhvar|budhwar|budhvaar", "thursday|thurs|thu|गुरुवार|गुरूवार|बृहस्पतिवार|guruvar|guruwar|guruvaar",
     "friday|fri|शुक्रवार|shukravar|shukrawar|shukravaar", "saturday|शनिवार|shanivar|shaniwar|shanivaar",
     "sunday|रविवार|इतवार|ravivar|raviwar|ravivaar|itwar|itvaar",
 ]  # fmt: skip
@@ -35,6 +35,7 @@ _PERIOD = "(?:" + "|".join(_PERIODS.values()) + ")"
 _YEAR = r"(?:19|20)\d\d"
 _NTH = r"\d{1,2}(?:st|nd|rd|th)?"
 _LAST = r"(?:last|previous|पिछले|पिछली|गत|बीते|pichhle|pichle|pichhli|pichli|gat|beete)"
+_AGO = r"(?:ago|back|earlier|पहले|pehle|pahle)"
 _THIS = r"(?:this|इस|is)"
 
 _SHORT_PERIODS = {"day": timedelta(days=1), "week": timedelta(days=7)}
@@ -135,7 +136,7 @@ _FORMS: tuple[tuple[str, Callable[[re.Match[str], datetime], Window]], ...] = (
     (r"(?:the )?day before yesterday|परसों|parson|parso", _back(2)),
     (r"yesterday|कल|kal", _back(1)),
     (r"today|आज|aaj", _back(0)),
-    (rf"(?P<count>an?|(?:a )?(?:couple|few)(?: of)?|{NUMBER}) (?P<period>{_PERIOD}) (?:ago|back|earlier|पहले|pehle|pahle)", _ago),
+    (rf"(?P<count>an?|(?:a )?(?:couple|few)(?: of)?|{NUMBER}) (?P<period>{_PERIOD}) {_AGO}", _ago),
     (rf"(?:the )?(?:{_LAST}|past) (?P<count>(?:couple of|few)|{NUMBER}) (?P<period>{_PERIOD})", _past),
     (rf"(?:the )?past (?P<count>)(?P<period>{_PERIOD})", _past),
     (rf"(?P<last>{_LAST} )(?P<day>{WEEKDAY})", _weekday),
@@ -154,7 +155,7 @@ _COMPILED = tuple((inner(form), build) for form, build in _FORMS)
 _NAMED = re.compile(r"\?P<\w+>")
 
 DATE = "(?:" + "|".join(_NAMED.sub("?:", form) for form, _ in _FORMS) + ")"
-"""Matches any date that `window` reads. A bare weekday, month or year is one too: the rule must ask for a word before."""
+"""Matches any date that `window` reads; a bare weekday, month or year needs a word before it to be sure of."""
 
 SURE = (
     "(?:"

@@ -235,7 +235,8 @@ _WINDOWS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], MediaWindow | N
     ),
     (
         rule(
-            rf"(?:at|around|about|near) (?:about |exactly )?(?P<point>{LENGTH})(?=\W*$| in(?:to)? | of )(?: in(?:to)?)?{_OF_IT}"
+            rf"(?:at|around|about|near) (?:about |exactly )?(?P<point>{LENGTH})"
+            rf"(?=\W*$| in(?:to)? | of )(?: in(?:to)?)?{_OF_IT}"
         ),
         _point,
     ),

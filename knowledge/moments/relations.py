@@ -7,11 +7,14 @@ from knowledge.moments.numbers import LENGTH, ORDINAL, length, ordinal
 from knowledge.moments.reading import Reading, inner, rule
 
 _NEAR = (
-    r"just|right|shortly|immediately|directly|soon|moments|seconds|ठीक|तुरंत|फौरन|जस्ट|थोड़ा|थोड़ी देर|कुछ देर|एकदम|theek|thik|turant|"
-    r"fauran|thoda|just|ekdam|thodi der"
+    r"just|right|shortly|immediately|directly|soon|moments|seconds|ठीक|तुरंत|फौरन|जस्ट|थोड़ा|थोड़ी देर|कुछ देर|एकदम|theek|"
+    r"thik|turant|fauran|thoda|ekdam|thodi der"
 )
-_ASKS = r"what|who|whom|whose|which|where|when|why|how|tell|show|find|describe|list|summari[sz]e|explain|क्या|कौन|किसने|किस|कहां|कब|कैसे|क्यों|kya|kaun|kisne|kahan|kab|kaise|kyun|kyon"
-_ANCHOR = r"(?P<anchor>[^,;?!।\x00]+?)"
+_ASKS = (
+    r"what|who|whom|whose|which|where|when|why|how|tell|show|find|describe|list|summari[sz]e|explain|क्या|कौन|किसने|किस|"
+    r"कहां|कब|कैसे|क्यों|kya|kaun|kisne|kahan|kab|kaise|kyun|kyon"
+)
+_ANCHOR = r"(?P<anchor>[^,;?!।\x00]{1,160}?)"
 _CLAUSE_END = r"(?=[,;?!।\x00]|\.(?:\s|$)|$|\s(?:what|where|when|why|how)(?!['\w]))"
 _LATER = r"(?=[,;?!।\x00]|\.(?:\s|$)|$)"
 _NOT_EVENTS = inner(
@@ -20,8 +23,8 @@ _NOT_EVENTS = inner(
     r"(?:day|week|year|month|time|one)(?: after .*)?)(?:\s.*)?"
 )
 _TALKED = (
-    r"look(?:s|ed|ing)?|named|call(?:ed)?|ask(?:s|ed|ing)?|tak(?:e|es|ing)|took|sought|go(?:es)?|going|run(?:s|ning)?|model(?:l?ed)?|"
-    r"one|day|week|year|time|a|the|an|this|that|quite|worth|morning|soon|ever|shortly|long|an? hour"
+    r"look(?:s|ed|ing)?|named|call(?:ed)?|ask(?:s|ed|ing)?|tak(?:e|es|ing)|took|sought|go(?:es)?|going|run(?:s|ning)?|"
+    r"model(?:l?ed)?|one|day|week|year|time|a|the|an|this|that|quite|worth|morning|soon|ever|shortly|long|an? hour"
 )
 _PAIRS = (
     r"difference|differences|relationship|relation|conversation|connection|comparison|distance|link|deal|war|match|agreement|"
@@ -30,36 +33,46 @@ _PAIRS = (
 )
 _WHEN_ASKED = rule(
     r"(?:(?:at|by) (?:what|which) (?:time|point|moment|minute|second|timestamp|time ?code)|(?:in|during) which minute|"
-    r"(?:since|until|till) when|how (?:far|long|many (?:minutes|seconds)) (?:in|into)(?: the video)?|what time(?: ?stamp)?)"
+    r"(?:since|until|till) when|how (?:far|long|many (?:minutes|seconds)) (?:in|into)(?: the video)?|"
+    r"what time(?: ?stamp)?)"
     r"(?: (?:does|did|do|is|was|are|were|will|has|have))?|"
     r"कितने बजे|किस समय|किस वक्त|किस मिनट(?: में| पर)?|कौन से मिनट (?:में|पर)|कब|"
     r"kab|kitne baje|kis samay|kis waqt|kis minute(?: mein| me)?"
 )
 _WHEN_FIRST = rule(
-    r"(?:and |so |ok(?:ay)?,? |hi,? |hello,? )?when (?:exactly )?(?:does|did|do|is|was|are|were|will|has|have|can|in)"
+    r"(?:and |so |ok(?:ay)?,? |hi,? |hello,? )?when (?:exactly )?"
+    r"(?:does|did|do|is|was|are|were|will|has|have|can|in)"
 )
 _WHEN_TOLD = rule(
-    r"(?:(?:tell|show)(?: me| us)?|find(?: out)?|know|say|list|remember|the (?:moment|time|point|part|minute)s?|exactly|timestamps? (?:of|for)|"
-    r"and) when(?: exactly)?"
+    r"(?:(?:tell|show)(?: me| us)?|find(?: out)?|know|say|list|remember|the (?:moment|time|point|part|minute)s?|"
+    r"exactly|timestamps? (?:of|for)|and) when(?: exactly)?"
 )
+_TIME = r"(?:time|occurrence|instance|mention|appearance)(?: (?:that|of|when))?"
 _OCCURRENCES: tuple[tuple[re.Pattern[str], int | None], ...] = (
-    (rule(r"(?:(?:for|at) )?the (?:very )?last (?:time|occurrence|instance|mention|appearance)(?: (?:that|of|when))?"), -1),
-    (rule(rf"(?:(?:for|at) )?the (?:very )?(?P<nth>{ORDINAL}) (?:time|occurrence|instance|mention|appearance)(?: (?:that|of|when))?"), None),
-    (rule(r"(?:आखिरी|आखरी|अंतिम|aakhri|akhri|aakhiri|antim) (?:बार|दफा|baar|bar)"), -1),
+    (rule(rf"(?:(?:for|at) )?the (?:very )?last {_TIME}"), -1),
+    (rule(rf"(?:(?:for|at) )?the (?:very )?(?P<nth>{ORDINAL}) {_TIME}"), None),
+    (rule(r"(?:आखिरी|आखरी|अंतिम|aakhri|akhri|aakhiri|akhiri|antim) (?:बार|दफा|baar|bar)"), -1),
     (rule(rf"(?P<nth>{ORDINAL}) (?:बार|दफा|baar|bar)"), None),
-)  # fmt: skip
+)
 _FIRST_DONE = rule(
     r"(?:is|was|are|were|does|did|do|he|she|they|it|has|have|been|that)\b[^,;?!।\x00]{0,60}?(?P<nth> (?:first|last))"
-    r"(?= (?:mention|see|say|said|show|appear|spoke|speak|introduc|talk|heard|hear|use|discuss|named|occur|happen|state|refer|display|smile|laugh|visible|arriv|enter)\w*)"
+    r"(?= (?:mention|see|say|said|show|appear|spoke|speak|introduc|talk|heard|hear|use|discuss|named|occur|happen|"
+    r"state|refer|display|smile|laugh|visible|arriv|enter)\w*)"
 )
-
+_ROMAN = _ANCHOR.replace("anchor", "roman")
 _EVENT_HINDI = (
-    (rule(rf"{_ANCHOR} (?:से|के) (?:(?P<near>{_NEAR}) )?पहले|{_ANCHOR.replace('anchor', 'roman')} (?:se|ke) (?:(?P<near2>{_NEAR}) )?(?:pehle|pahle)"), "before"),
-    (rule(rf"{_ANCHOR} के (?:(?P<near>{_NEAR}) )?बाद|{_ANCHOR.replace('anchor', 'roman')} ke (?:(?P<near2>{_NEAR}) )?(?:baad|bad)"), "after"),
-    (rule(rf"{_ANCHOR} के (?:दौरान|समय|वक्त)|{_ANCHOR.replace('anchor', 'roman')} ke (?:dauran|samay|waqt|time)"), "during"),
-)  # fmt: skip
+    (
+        rule(
+            rf"{_ANCHOR} (?:से|के) (?:(?P<near>{_NEAR}) )?पहले|"
+            rf"{_ROMAN} (?:se|ke) (?:(?P<near2>{_NEAR}) )?(?:pehle|pahle)"
+        ),
+        "before",
+    ),
+    (rule(rf"{_ANCHOR} के (?:(?P<near>{_NEAR}) )?बाद|{_ROMAN} ke (?:(?P<near2>{_NEAR}) )?(?:baad|bad)"), "after"),
+    (rule(rf"{_ANCHOR} के (?:दौरान|समय|वक्त)|{_ROMAN} ke (?:dauran|samay|waqt|time)"), "during"),
+)
 _BETWEEN_HINDI = rule(
-    r"(?P<anchor>[^,;?!।\x00]+?) (?:और|aur) (?P<last>[^,;?!।\x00]+?) (?:के बीच|ke beech)(?: (?:में|mein|me))?"
+    rf"{_ANCHOR} (?:और|aur) {_ANCHOR.replace('anchor', 'last')} (?:के बीच|ke beech)(?: (?:में|mein|me))?"
 )
 _WHILE_HINDI = rule(rf"(?:जब|jab) {_ANCHOR}(?=[,;?!।\x00]| (?:तब|तो|tab|toh|to) |$)(?:,? ?(?:तब|तो|tab|toh|to)(?= ))?")
 _SUBJECT_HINDI = inner(r"^.*(?:ने|ne|को|में|mein) ")
@@ -78,8 +91,8 @@ _EVENTS = (
 )
 _WHEN_EVENT = rule(rf"(?P<kind>when|whenever|at the (?:moment|point|time)(?: (?:when|that|of))?) {_ANCHOR}{_LATER}")
 _BETWEEN = rule(
-    r"(?:in )?(?P<kind>between) (?P<anchor>(?:the|his|her|their|my) [^,;?!।\x00]+?) and "
-    r"(?P<last>(?:the|his|her|their|my) [^,;?!।\x00]+?)(?=[,;?!।\x00]|\.(?:\s|$)|$)"
+    r"(?:in )?(?P<kind>between) (?P<anchor>(?:the|his|her|their|my) [^,;?!।\x00]{1,160}?) and "
+    r"(?P<last>(?:the|his|her|their|my) [^,;?!।\x00]{1,160}?)(?=[,;?!।\x00]|\.(?:\s|$)|$)"
 )
 _OFFSET = rule(
     rf"(?:about |around |exactly |roughly )?(?P<length>{LENGTH}) (?P<kind>before|after) "

@@ -16,10 +16,9 @@ _PARTS: dict[tuple[int, int], str] = {
 _PART = "(?:" + "|".join(_PARTS.values()) + ")"
 _HINDI_PART = r"(?:सुबह|सवेरे|दोपहर|शाम|रात|subah|savere|dopahar|dopehar|shaam|sham|raat)"
 _MERIDIEM = r"(?:a\.?m\.?|p\.?m\.?)"
-_HINDI_NUMBER = NUMBER
 _MARKED = (
     rf"(?:\d{{1,2}}(?::[0-5]\d)? ?{_MERIDIEM}|{NUMBER} o'?clock(?: in the {_PART})?|(?:12 )?noon|midday|midnight|"
-    rf"(?:{_HINDI_PART} )?(?:\d{{1,2}}:[0-5]\d|{_HINDI_NUMBER}) (?:बजे|baje))"
+    rf"(?:{_HINDI_PART} )?(?:\d{{1,2}}:[0-5]\d|{NUMBER}) (?:बजे|baje))"
 )
 _CLOCK = rf"(?:{_MARKED}|\d{{1,2}}:[0-5]\d|\d{{1,2}}|{NUMBER})"
 _BEFORE = r"(?:before|until|till|by|up to)"
@@ -33,31 +32,40 @@ _DAY_RANGE = rule(
 _SIDED = rule(rf"(?<!day\s){_SIDES} (?P<date>{DATE})(?:'s)?(?! ?(?:of|minutes?|seconds?))")
 _SIDED_HINDI = rule(rf"(?P<date>{SURE}|{WEEKDAY}) (?P<side>{_BEFORE_HINDI}|{_AFTER_HINDI})")
 _NAMED = rule(
-    rf"(?:(?:on|in|during|of|for|throughout|from) )?(?:the )?(?P<date>{SURE})(?:'s)?(?: (?:को|के दिन|की|में|का|के|ko|ke din|ki|mein|me|ka|ke))?(?!-)"
+    rf"(?:(?:on|in|during|of|for|throughout|from) )?(?:the )?(?P<date>{SURE})(?:'s)?"
+    r"(?: (?:को|के दिन|की|में|का|के|ko|ke din|ki|mein|me|ka|ke))?(?!-)"
 )
-_NUMBERED = r"(?! (?:people|persons|men|women|steps|dollars|rupees|years|words|points|times|students|soldiers|words|votes|km|kg|miles))"
+_COUNTED = r"(?! (?:people|persons|men|women|steps|dollars|rupees|years|words|points|times|students|votes|km|miles))"
 _LED = rule(
-    rf"(?:on|in|during|since|of|throughout) (?:the (?=\d|year))?(?P<date>{DATE})(?:'s)?{_NUMBERED}|"
+    rf"(?:on|in|during|since|of|throughout) (?:the (?=\d|year))?(?P<date>{DATE})(?:'s)?{_COUNTED}|"
     rf"(?P<possessive>{WEEKDAY})'s|(?P<parted>{WEEKDAY})(?= {_PART})|"
-    rf"(?P<hindi>{WEEKDAY}) (?:को|के दिन|की|ko|ke din|ki)(?= )|(?P<month>(?:19|20)\d\d|{MONTH}(?: (?:19|20)\d\d)?) (?:में|के दौरान|mein|me)"
+    rf"(?P<hindi>{WEEKDAY}) (?:को|के दिन|की|ko|ke din|ki)(?= )|"
+    rf"(?P<month>(?:19|20)\d\d|{MONTH}(?: (?:19|20)\d\d)?) (?:में|के दौरान|mein|me)"
 )
 _TODAY_PART = rule(rf"this (?P<part>{_PART})|(?P<night>tonight)|(?P<last>last night)|(?P<first>early this morning)")
 _DAY_PART = rule(rf"(?:(?:in|during|late|early) (?:the )?)?(?P<part>{_PART})(?: (?:को|में|के समय|ko|mein|me|ke samay))?")
 _LONG_AGO = rule(
-    rf"(?:about |around )?(?P<length>{LENGTH}) (?:ago|पहले|pehle|pahle)(?=\W*$|,| (?:क्या|कौन|किस|what|kya|kaun|kis))|(?:about )?(?P<length2>{LENGTH}) ago"
+    rf"(?:about |around )?(?P<length>{LENGTH}) (?:ago|(?:पहले|pehle|pahle)(?=\W*$|,| (?:क्या|कौन|किस|what|kya|kaun|kis)))"
 )
 _PAST_LENGTH = rule(
-    rf"(?:(?:in|over|during|within) )?(?:the )?(?P<word>past|last|पिछले|pichhle|pichle) (?P<length>{LENGTH})(?: (?:में|mein|me))?"
+    rf"(?:(?:in|over|during|within) )?(?:the )?(?P<word>past|last|पिछले|pichhle|pichle) (?P<length>{LENGTH})"
+    r"(?: (?:में|mein|me))?"
 )
 _CLOCKS = (
     rule(rf"(?:between|from) (?P<first>{_CLOCK}) ?(?:and|to|until|till|-) ?(?P<last>{_CLOCK})"),
-    rule(rf"(?P<first>(?:{_HINDI_PART} )?(?:{_CLOCK})) (?:से|और|se|aur) (?P<last>{_MARKED})(?: (?:के बीच(?: में)?|तक|ke beech(?: mein| me)?|tak))?"),
+    rule(
+        rf"(?P<first>(?:{_HINDI_PART} )?(?:{_CLOCK})) (?:से|और|se|aur) (?P<last>{_MARKED})"
+        r"(?: (?:के बीच(?: में)?|तक|ke beech(?: mein| me)?|tak))?"
+    ),
     rule(rf"(?P<first>{_CLOCK}) ?(?:to|-) ?(?P<last>{_MARKED})"),
-)  # fmt: skip
+)
 _ONE_CLOCK = (
-    rule(rf"(?P<side>before|until|till|by|after|since|from|at|around|about) (?:about )?(?P<clock>{_MARKED}|\d{{1,2}}:[0-5]\d|\d{{1,2}}(?!\d|:| ?%)(?=\W*$|,| (?:yesterday|today|on)))"),
+    rule(
+        r"(?P<side>before|until|till|by|after|since|from|at|around|about) (?:about )?"
+        rf"(?P<clock>{_MARKED}|\d{{1,2}}:[0-5]\d|\d{{1,2}}(?!\d|:| ?%)(?=\W*$|,| (?:yesterday|today|on)))"
+    ),
     rule(rf"(?P<clock>{_MARKED})(?: (?P<side>{_BEFORE_HINDI}|{_AFTER_HINDI}|के आसपास|पर|ke aaspaas|par))?"),
-)  # fmt: skip
+)
 _AROUND = timedelta(minutes=15)
 _LONG = 3 * 3600.0
 
@@ -90,12 +98,10 @@ def _whole_days(reading: Reading, now: datetime) -> Window | None:
             reading.take(match)
             return first[0], last[1]
     for pattern in (_SIDED, _SIDED_HINDI):
-        match = reading.find(pattern)
-        if match and (day := window(match["date"], now)):
-            if inner(rf"(?:{_BEFORE_HINDI}|{_AFTER_HINDI}) (?:बजे|\d)").match(reading.text[match.start("side") :]):
-                continue
-            reading.take(match)
-            return _sided(match["side"], day)
+        sided = reading.find(pattern)
+        if sided and (day := window(sided["date"], now)):
+            reading.take(sided)
+            return _sided(sided["side"], day)
     return None
 
 
@@ -121,13 +127,13 @@ def _day(reading: Reading, now: datetime) -> tuple[Window | None, bool]:
 
 def _length_of_now(reading: Reading, now: datetime) -> Window | None:
     """«20 minutes ago» and «the past two hours»; the last minutes of a question are those of the medium."""
-    for match in _PAST_LENGTH.finditer(reading.text):
-        seconds = length(match["length"])
-        if seconds and (match["word"].lower() == "past" or seconds > _LONG):
-            reading.take(match)
+    for past in _PAST_LENGTH.finditer(reading.text):
+        seconds = length(past["length"])
+        if seconds and (past["word"].lower() == "past" or seconds > _LONG):
+            reading.take(past)
             return now - timedelta(seconds=seconds), now
     if match := reading.find(_LONG_AGO):
-        seconds = length(match["length"] or match["length2"])
+        seconds = length(match["length"])
         try:
             found = now - timedelta(seconds=1.25 * seconds), now - timedelta(seconds=0.75 * seconds)
         except OverflowError:
