@@ -8,7 +8,6 @@ from well above it, so that a client who saw the lost events still gets every ne
 import asyncio
 import logging
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -248,7 +247,3 @@ async def open_log(path: Path) -> AsyncIterator[EventLog]:
         await asyncio.wait({writing})
         await log.flush()
         await log.close()
-
-
-def now() -> float:
-    return time.time()

@@ -4,7 +4,7 @@ A run belongs to nobody's connection: clients come and go, and `stream` gives ea
 """
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from graphs.context import Context, Ledger
 from graphs.drive import Drive
 from graphs.events import Failure, Question, RunFinished, RunStarted
 from graphs.live import Live
-from graphs.log import EventLog, Numbered, Run, Thread, now, open_log
+from graphs.log import EventLog, Numbered, Run, Thread, open_log
 from tools.bench import Bench
 from tools.errors import Busy, Conflict, InvalidInput, NotFound, SutradharError
 from tools.settings import Budget
@@ -33,8 +33,6 @@ TRIES = 3
 
 GAP = 100_000
 """A resumed run's numbers start so far above the last written one, past any that a client saw unwritten."""
-
-_log = logging.getLogger(__name__)
 
 Compiled = CompiledStateGraph[Any, Context, Any, Any]
 
@@ -91,7 +89,7 @@ class Runs:
             ask=ask.model_dump_json(),
             budget=(budget or self._bench.settings.budget).model_dump_json(),
             tries=1,
-            created=now(),
+            created=time.time(),
         )
         self._admit(run)
         return await self._begin(run, agent.begin(ask))
@@ -144,7 +142,9 @@ class Runs:
         rows = {row.run: row for row in await self._log.runs(thread, tenant)}
         origin = rows.get(states[checkpoint].run) or list(rows.values())[-1]
         limits = budget.model_dump_json() if budget else origin.budget
-        run = Run(uuid4().hex, tenant, thread, origin.graph, origin.ask, limits, checkpoint, tries=1, created=now())
+        run = Run(
+            uuid4().hex, tenant, thread, origin.graph, origin.ask, limits, checkpoint, tries=1, created=time.time()
+        )
         self._admit(run)
         return await self._begin(run, None, checkpoint=checkpoint)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypedDict, cast
 
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
@@ -94,22 +95,6 @@ async def _events(runs: Runs, graph: str, question: str) -> int:
     return count
 
 
-async def _raw_sends(count: int) -> float:
-    """Seconds for a bare ASGI application to send so many ready-made SSE frames."""
-
-    async def send(message: dict[str, Any]) -> None:
-        pass
-
-    async def app(send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        for n in range(count):
-            frame = f'id: {n}\nevent: token\ndata: {{"type":"token","text":"word "}}\n\n'.encode()
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
-
-    started = time.perf_counter()
-    await app(send)
-    return time.perf_counter() - started
-
-
 async def _timed(work: Awaitable[object]) -> float:
     started = time.perf_counter()
     await work
@@ -122,39 +107,49 @@ async def _chats(runs: Runs, words: int) -> tuple[int, float]:
     return sum(counts), time.perf_counter() - started
 
 
-async def _plain_steps() -> float:
-    graph = chain().compile()
-    bench = cast("Bench", None)
+async def _steps(saver: AsyncSqliteSaver | None, thread: str) -> None:
+    """The chain on LangGraph alone, with or without its checkpoints."""
+    graph = chain().compile(checkpointer=saver)
+    stream = graph.astream(
+        {"question": ""},
+        {"configurable": {"thread_id": thread}},
+        context=Context(cast("Bench", None)),
+        stream_mode=["tasks", "custom"],
+        version="v2",
+        durability="async" if saver else None,
+    )
+    async for _ in stream:
+        pass
 
-    async def once() -> None:
-        async for _ in graph.astream(
-            {"question": ""}, context=Context(bench), stream_mode=["tasks", "custom"], version="v2"
-        ):
-            pass
 
-    return await _timed(once())
+@asynccontextmanager
+async def _saver(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
+    async with AsyncSqliteSaver.from_conn_string(str(path)) as saver:
+        await saver.setup()
+        await saver.conn.execute("PRAGMA synchronous = NORMAL")
+        yield saver
 
 
 async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
-    """Medians of interleaved rounds."""
+    """Medians of interleaved rounds: `plain` and `saved` steps are LangGraph alone, `kept` ones are our runs."""
     words, rounds = (500, 3) if quick else (4_000, 7)
-    event_us, plain_ms, kept_ms, chat_us, raw_us = (list[float]() for _ in range(5))
+    event_us, chats_us, plain_ms, saved_ms, kept_ms = (list[float]() for _ in range(5))
     with TemporaryDirectory(dir=home) as folder:
-        async with _runs(Path(folder)) as runs:
+        async with _runs(Path(folder)) as runs, _saver(Path(folder) / "plain.sqlite") as saver:
             await _events(runs, "chain", "0")
-            for _ in range(rounds):
-                raw_us.append(await _raw_sends(words) / words * 1e6)
-                event_us.append(await _timed(_events(runs, "speaker", str(words))) / words * 1e6)
-                plain_ms.append(await _plain_steps() / STEPS * 1e3)
+            for n in range(rounds):
+                plain_ms.append(await _timed(_steps(None, "")) / STEPS * 1e3)
+                saved_ms.append(await _timed(_steps(saver, str(n))) / STEPS * 1e3)
                 kept_ms.append(await _timed(_events(runs, "chain", "0")) / STEPS * 1e3)
+                event_us.append(await _timed(_events(runs, "speaker", str(words))) / words * 1e6)
                 events, seconds = await _chats(runs, words // 10)
-                chat_us.append(seconds / events * 1e6)
-    middle = {
+                chats_us.append(seconds / events * 1e6)
+    measured = {
         "event_us": event_us,
-        "raw_frame_us": raw_us,
-        "chats_event_us": chat_us,
-        "step_ms": plain_ms,
+        "chats_event_us": chats_us,
+        "plain_step_ms": plain_ms,
+        "saved_step_ms": saved_ms,
         "kept_step_ms": kept_ms,
     }
-    figures: dict[str, Any] = {name: round(statistics.median(values), 3) for name, values in middle.items()}
+    figures: dict[str, Any] = {name: round(statistics.median(values), 3) for name, values in measured.items()}
     return figures | {"steps": STEPS, "chats": CHATS, "words": words}
