@@ -277,11 +277,14 @@ class Residency:
     async def _measure(self, resident: Resident) -> None:
         """Replace the guess by what the device says; engines in our own process keep theirs."""
         running, row = _running(resident), resident.row
+        used = None
         if running.pid is not None:
             used = await asyncio.to_thread(self._devices.used_by, running.pid, row.device)
-            if used is not None:
-                resident.memory = used
-                resident.held[row.device] = used
+        if resident.state != "loading" and (resident.state != "ready" or used is None or used <= resident.memory):
+            # what counts later is its worst: a server grows with its first long prompt and does not shrink
+            return
+        if used is not None:
+            resident.memory = resident.held[row.device] = used
         with suppress(OSError):
             cost = Cost(seconds=resident.seconds, memory=resident.memory)
             await asyncio.to_thread(self._costs.record, row, cost)
@@ -384,6 +387,8 @@ class Residency:
                 if not each.pins and each.state in {"ready", "asleep"} and (dead or old):
                     each.state = "leaving"
                     await self._leave(each, "it had died" if dead else f"unused for {idle:g} s")
+                elif each.state == "ready" and not dead:
+                    await self._measure(each)
 
 
 def _running(resident: Resident) -> Running:

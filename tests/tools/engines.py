@@ -38,6 +38,9 @@ class Fake:
         self.hog = bytearray(os.urandom(1)) * (int(row.options.get("hog", 0)) << 20)
         self.closed: list[str] = []
 
+    def grow(self, megabytes: int) -> None:
+        self.hog += b"x" * (megabytes << 20)
+
     def echo(self, value: int) -> int:
         return value
 

@@ -376,6 +376,13 @@ async def test_memory_is_measured_and_given_back(tmp_path: Path) -> None:
         assert plan.seconds < 9.0
 
 
+async def test_what_grows_is_measured_again() -> None:
+    async with opened(row("a", 0.05, "process"), idle_seconds=1.0) as residency, residency.use("a") as lease:
+        before = residency.residents()[0].memory["cpu"]
+        await lease.call(Fake.grow, 200)
+        await until(lambda: residency.residents()[0].memory["cpu"] > before + 0.19)
+
+
 async def test_measured_above_its_guess_it_is_let_in_alone() -> None:
     costs, big = Costs(), row("big", 3)
     costs.record(big, Cost(seconds=1, memory=5.0))

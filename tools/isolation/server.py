@@ -138,9 +138,10 @@ class ServerEngine:
 async def start(row: Row, files: Mapping[str, Path], device: str, *, ready_seconds: float = 600.0) -> ServerEngine:
     """Start the row's server and wait until it is ready; raises `EngineFailed` or `NotInstalled`."""
     serving, port, key = _serving(row), _free_port(), secrets.token_urlsafe(24)
-    command = [sys.executable, guard.__file__, str(os.getpid()), *serving.command(row, files, device, port)]
+    # looking for the program and asking the driver take their time
+    command = await asyncio.to_thread(serving.command, row, files, device, port)
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *(sys.executable, guard.__file__, str(os.getpid()), *command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
