@@ -45,9 +45,12 @@ class Link:
 
 def pip_settings(*names: str) -> str:
     """The first of pip's settings that is given, by pip's own precedence: environment, command, user, site."""
-    from pip._internal.configuration import Configuration
-    from pip._internal.exceptions import ConfigurationError
-
+    try:
+        from pip._internal.configuration import Configuration
+        from pip._internal.exceptions import ConfigurationError
+    except ImportError:
+        variables = (os.environ.get(f"PIP_{name.upper().replace('-', '_')}") for name in names)
+        return next((value for value in variables if value), "")
     configuration = Configuration(isolated=False)
     configuration.load()
     for name in names:
@@ -62,12 +65,19 @@ def pip_settings(*names: str) -> str:
 
 def index_urls() -> list[str]:
     """The package indexes in the order in which they are asked: pip's, uv's, pip's built-in default."""
-    from pip._internal.models.index import PyPI
-
     # uv has no command that tells its index, so its variables are read where pip names none
-    uv = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
-    first = pip_settings("index-url") or uv or PyPI.simple_url
-    return [first, *pip_settings("extra-index-url").split()]
+    named = pip_settings("index-url") or os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL")
+    return [named or _default_index(), *pip_settings("extra-index-url").split()]
+
+
+def _default_index() -> str:
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError as error:
+        raise SourceFailed(
+            "pip is not installed and PIP_INDEX_URL is not set: nobody says where packages are"
+        ) from error
+    return PyPI.simple_url
 
 
 def certificates() -> ssl.SSLContext:
