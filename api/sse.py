@@ -19,6 +19,7 @@ from tools.events import Emit, Event, ModelEvent, ToolEvent
 
 PING_SECONDS = 15.0
 _QUEUED = 1_000
+_BURST = 64 * 1024
 _log = logging.getLogger("sutradhar.api")
 
 Frames = AsyncGenerator[bytes, None]
@@ -60,16 +61,22 @@ class EventStream(Response):
         del self.headers["content-length"]
         self._frames, self._streams, self._first = frames, streams, first
         self._sent = self._created = time.monotonic()
+        self._ready: list[bytes] = []
+        self._size = 0
+        self._wake = anyio.Event()
+        self._sending = anyio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._streams.one():
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async with anyio.create_task_group() as group:
-                group.start_soon(self._ping, send)
+                group.start_soon(self._ping)
+                group.start_soon(self._flush_when_idle, send)
                 group.start_soon(_until_gone, receive, group.cancel_scope)
                 await self._pump(send)
                 group.cancel_scope.cancel()
             with suppress(OSError):
+                await self._flush(send)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
@@ -79,18 +86,38 @@ class EventStream(Response):
                     if self._first is not None:
                         self._first(time.monotonic() - self._created)
                         self._first = None
-                    self._sent = time.monotonic()
-                    await send({"type": "http.response.body", "body": each, "more_body": True})
+                    self._put(each)
+                    if self._size >= _BURST:
+                        await self._flush(send)
             except OSError:
                 return
             except Exception as error:  # noqa: BLE001 the response has begun: an error is one more event
-                await send({"type": "http.response.body", "body": failure_frame(error), "more_body": True})
+                self._put(failure_frame(error))
 
-    async def _ping(self, send: Send) -> None:
+    def _put(self, each: bytes) -> None:
+        self._ready.append(each)
+        self._size += len(each)
+        self._wake.set()
+
+    async def _flush_when_idle(self, send: Send) -> None:
+        """Send what has gathered as soon as the frames pause: at once while they trickle, in bursts while they pour."""
+        while True:
+            await self._wake.wait()
+            await self._flush(send)
+
+    async def _flush(self, send: Send) -> None:
+        async with self._sending:
+            if self._ready:
+                body = b"".join(self._ready)
+                self._ready, self._size, self._wake = [], 0, anyio.Event()
+                self._sent = time.monotonic()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _ping(self) -> None:
         while True:
             await anyio.sleep(PING_SECONDS)
             if time.monotonic() - self._sent >= PING_SECONDS:
-                await send({"type": "http.response.body", "body": b": ping\n\n", "more_body": True})
+                self._put(b": ping\n\n")
 
 
 async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:

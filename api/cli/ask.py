@@ -34,9 +34,12 @@ class Told:
     failure: Failure | None = None
     steps: list[Step] = field(default_factory=list)
     speaking: bool = False
+    spoken: str = ""
 
     def take(self, event: AgentEvent) -> None:
         match event:
+            case Token():
+                self.spoken += event.text
             case Answer():
                 self.answer = event
             case RunFinished():
@@ -55,7 +58,7 @@ async def ask(settings: Settings, question: Question, *, as_json: bool) -> None:
             told.take(event)
             if not as_json:
                 _show(event, told)
-    if told.failure is not None and told.answer is None:
+    if told.failure is not None and (told.finished is None or told.finished.status == "failed"):
         raise from_body({"error": told.failure.model_dump()})
     seconds = round(time.perf_counter() - started, 3)
     if as_json:
@@ -121,7 +124,8 @@ def _conclude(told: Told, seconds: float) -> None:
     answer = told.answer
     out.print()
     if answer is not None:
-        out.print(answer.text, markup=False)
+        if answer.text.strip() != told.spoken.strip():
+            out.print(answer.text, markup=False)
         for citation in answer.citations:
             out.print(
                 f"  [bold]\\[{citation.n}][/bold] {escape(place(citation))}  [dim]{escape(citation.text[:100])}[/dim]"

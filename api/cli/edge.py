@@ -36,6 +36,8 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(work)
+    except typer.Exit:
+        raise
     except SutradharError as error:
         fail(error, as_json=as_json)
     except KeyboardInterrupt:
