@@ -99,6 +99,9 @@ async def test_only_the_part_that_was_asked_for_is_heard(bench: Bench) -> None:
     media = await kept(bench, recording((2, 0.3), (4, 0), (2, 0.3), (4, 0), (2, 0.3)))
     found = await find_speech(ListenInput(media=media, start=5, end=9), bench)
     assert [(round(turn.start), round(turn.end)) for turn in found.turns] == [(6, 8)]
+    part = await transcribe(TranscribeInput(media=media, start=5, end=9, words=True), bench)
+    assert [(round(each.start), round(each.end)) for each in part.segments] == [(6, 8)]
+    assert all(5.8 <= word.start < word.end <= 8.2 for word in part.segments[0].words)
     windows = [Stretch(start=12, end=14)]
     heard = await transcribe(TranscribeInput(media=media, windows=windows, language="hi"), bench)
     assert [(each.start, each.end, each.language) for each in heard.segments] == [(12, 14, "hi")]
