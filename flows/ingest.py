@@ -9,12 +9,15 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from prefect import flow, task
+from prefect import flow, runtime, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType, TaskRun
 from prefect.logging import get_run_logger
+from prefect.states import Cancelled
 
 from flows.place import bench_for, current_bench
 from flows.shown import Job, stage_tasks
@@ -34,12 +37,27 @@ async def _can_pass(task: Any, run: TaskRun, state: State[Any]) -> bool:
 
 
 @flow(name="ingest", flow_run_name="ingest-{name}", description="Bring one stored medium or document into memory.")
-async def ingest_media(media: str, name: str, knowledge_base: str = "default", tenant: str = "local") -> dict[str, Any]:
+async def ingest_media(
+    media: str, name: str, knowledge_base: str = "default", tenant: str = "local"
+) -> dict[str, Any] | State[Any]:
     """Ingest the medium with this sha256; returns the report."""
     async with bench_for(tenant):
-        report = await work(media, name, knowledge_base, tenant)
+        try:
+            report = await work(media, name, knowledge_base, tenant)
+        except asyncio.CancelledError:
+            if await _is_wanted():
+                # without it the run would show as crashed until the runner has corrected that
+                return Cancelled(message="Cancelled by a user.")
+            raise
     await acreate_markdown_artifact(_table(report), key=f"report-{media[:12]}", description=f"Ingest of {name}")
     return report.model_dump(mode="json")
+
+
+async def _is_wanted() -> bool:
+    """Whether somebody asked for the running flow to be cancelled; otherwise it was interrupted and goes on later."""
+    async with get_client() as client:
+        run = await client.read_flow_run(UUID(str(runtime.flow_run.id)))
+    return run.state_type == StateType.CANCELLING
 
 
 @task(
