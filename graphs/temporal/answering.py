@@ -7,7 +7,7 @@ from graphs.events import Answer, Citation
 from graphs.temporal.evidence import best_sentence
 from graphs.temporal.phrases import Phrase, say
 from graphs.temporal.state import Plan
-from graphs.temporal.understand import sought
+from graphs.temporal.understand import general, sought
 from graphs.temporal.verify import Judged, judge_all
 from graphs.temporal.words import content, coverage
 
@@ -33,6 +33,8 @@ def extract(plan: Plan, evidence: Sequence[Citation], why: Phrase, fits: Mapping
     if best is None:
         return nothing(plan)
     quote, citation = best
+    if general(plan.question):
+        return _quote(plan, why, quote, citation)
     fit = (fits or {}).get(citation.n)
     shared = coverage(wanted, citation.text)
     comparable = bool({*wanted} & {*content(citation.text)}) or quote.isascii() == plan.question.isascii()
@@ -40,6 +42,10 @@ def extract(plan: Plan, evidence: Sequence[Citation], why: Phrase, fits: Mapping
         return nothing(plan)
     if fit is None and comparable and shared < SAME:
         return nothing(plan)
+    return _quote(plan, why, quote, citation)
+
+
+def _quote(plan: Plan, why: Phrase, quote: str, citation: Citation) -> Answer:
     return Answer(text=say(why, plan.language, quote=f"«{quote}» [{citation.n}]"), answered=True, citations=[citation])
 
 
@@ -48,7 +54,7 @@ def trusted(plan: Plan, evidence: Sequence[Citation], fits: Mapping[int, float],
     wanted = sought(plan.question, "fact")
     return (
         max(fits.values(), default=0.0) >= floor
-        or len(wanted) <= 2
+        or general(plan.question)
         or max(coverage(wanted, each.text) for each in evidence) >= 0.75
     )
 

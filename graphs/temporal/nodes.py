@@ -1,6 +1,6 @@
 """The steps of the temporal agent. Rules come before models: a plain question costs one chat call, at most two."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -18,8 +18,8 @@ from graphs.temporal.memory import around, look, scopes, where_of
 from graphs.temporal.phrases import Phrase
 from graphs.temporal.pinpoint import pinpoint_by_rule
 from graphs.temporal.state import Plan, Search, State, Turn
-from graphs.temporal.understand import hinted, language_of, resolve, sought
-from graphs.temporal.verify import Judged, judge_all
+from graphs.temporal.understand import general, hinted, language_of, resolve, sought
+from graphs.temporal.verify import Judged, judge_all, refuses
 from knowledge.moments import parse_time
 from knowledge.segment import Modality
 from knowledge.store import Where
@@ -46,6 +46,9 @@ and without that paragraph the best of the others is below it for more than half
 SURE_FROM = 2.0
 """Logit from which the evidence is taken to answer: the model is then not offered to say that it does not, which small
 ones are glad to do. Nine of ten right paragraphs reach it, one of ten others."""
+
+CERTAIN_FROM = 5.0
+"""Logit from which a model that finds no answer is not believed; none of 50 other paragraphs reached it."""
 
 WEIGHED = 6
 """Passages that the cross-encoder reads, at about 50 ms each on two idle cores."""
@@ -159,7 +162,7 @@ async def draft(state: State, runtime: Runtime[Context]) -> Command[Literal["ver
         return Command(update=_quoted(state, runtime, "only_english"), goto="__end__")
     tokens, passages = SMALL if row.device == "cpu" else LARGE
     shown = readable(evidence, sought(plan.question, "fact"), tokens, passages)
-    sure = max(state.get("fits", {}).values(), default=0.0) >= SURE_FROM
+    sure = _sure(plan, state.get("fits", {}), SURE_FROM)
     quotable, messages = " ".join(shown.values()), _question(plan, evidence, shown, sure=sure)
     try:
         text = await speak(
@@ -175,14 +178,14 @@ async def draft(state: State, runtime: Runtime[Context]) -> Command[Literal["ver
 async def verify(state: State, runtime: Runtime[Context]) -> State:
     """Keep the sentences that their evidence supports; ask a model at most once where the rules cannot tell."""
     plan, evidence = state["plan"], state["evidence"]
-    judged = [] if "NOT FOUND" in state["draft"].upper() else judge_all(state["draft"], evidence, plan.question)
+    judged = judge_all(state["draft"], evidence, plan.question)
     kept = [each for each in judged if each.verdict == "supported"]
-    unsure = [each for each in judged if each.verdict == "unsure"]
+    unsure = [each for each in judged if each.verdict == "unsure" and not refuses(each.text)]
     if unsure and not kept and await _confirmed(runtime, unsure[0]):
         kept = unsure[:1]
     if kept:
         answer = compose(kept)
-    elif "NOT FOUND" in state["draft"].upper():
+    elif refuses(state["draft"]) and not _sure(plan, state.get("fits", {}), CERTAIN_FROM):
         answer = nothing(plan)
     else:
         answer = extract(plan, evidence, "weak_model", state.get("fits", {}))
@@ -206,6 +209,10 @@ def _question(plan: Plan, evidence: Sequence[Citation], shown: dict[int, str], *
     lines = [f"[{n}] ({places[n]}) {text}" for n, text in shown.items()]
     asked = f"Evidence:\n{chr(10).join(lines)}\n\nQuestion: {plan.question}"
     return [SystemMessage(prompt("draft" if sure else "draft_unsure")), HumanMessage(asked)]
+
+
+def _sure(plan: Plan, fits: Mapping[int, float], least: float) -> bool:
+    return general(plan.question) or max(fits.values(), default=least - 1) >= least
 
 
 def _ended(state: State, answer: Answer) -> State:

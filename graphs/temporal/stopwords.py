@@ -19,5 +19,6 @@ _LISTS = _lists()
 
 STOPWORDS = frozenset(_LISTS["stop"])
 FRAME = frozenset(_LISTS["frame"])
+GENERAL = frozenset(_LISTS["general"])
 REFERS = frozenset(_LISTS["refer"])
 NUMBERS = {word: str(number) for number, word in enumerate(_LISTS["numbers"])}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from graphs.temporal.state import Kind, Turn
-from graphs.temporal.stopwords import FRAME, REFERS
+from graphs.temporal.stopwords import FRAME, GENERAL, REFERS
 from graphs.temporal.words import content, stem, words
 from knowledge.moments import TimeCondition
 from knowledge.segment import Modality
@@ -34,6 +34,7 @@ _IN_THE_MATERIAL_INDIC = re.compile(
 
 # words that frame a question about a recording and are not what to look for in it
 _FRAME = frozenset(stem(word) for word in FRAME)
+_GENERAL = _FRAME | {stem(word) for word in GENERAL}
 
 _GOES_ON = re.compile(r"^\W*(?:and|but|also|what about|how about|what else|और|फिर|aur)\b", re.IGNORECASE)
 
@@ -88,6 +89,11 @@ def sought(text: str, kind: Kind) -> list[str]:
     if kind == "moment":
         stems = [word for word in stems if word not in _FRAME] or stems
     return stems
+
+
+def general(question: str) -> bool:
+    """Whether a question is about the material as a whole and names nothing in it: «where does this take place?»."""
+    return not set(content(question)) - _GENERAL
 
 
 def hinted(question: str) -> tuple[Modality, ...]:

@@ -1,5 +1,6 @@
 """Whether a sentence stands on its evidence, by rules: its marks exist, its numbers and names and words are there."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,14 @@ SUPPORTED = 0.7
 UNSUPPORTED = 0.35
 
 
+_REFUSAL = re.compile(
+    r"\b(?:(?:evidence|passages?|text|material) (?:does|do) not|not (?:mentioned|specified|provided|stated|given)|"
+    r"no (?:information|mention|evidence)|cannot (?:answer|be determined))\b",
+    re.IGNORECASE,
+)
+NOT_FOUND = "NOT FOUND"
+
+
 @dataclass(frozen=True)
 class Judged:
     """A sentence without its marks, the evidence that it stands on, and how sure the rules are."""
@@ -20,6 +29,11 @@ class Judged:
     text: str
     evidence: tuple[Citation, ...]
     verdict: Verdict
+
+
+def refuses(draft: str) -> bool:
+    """Whether the model says that the evidence has no answer."""
+    return NOT_FOUND in draft.upper() or bool(_REFUSAL.search(draft))
 
 
 def judge(sentence: str, evidence: Sequence[Citation], question: str) -> Judged:
@@ -41,6 +55,8 @@ def judge(sentence: str, evidence: Sequence[Citation], question: str) -> Judged:
 
 
 def judge_all(draft: str, evidence: Sequence[Citation], question: str) -> list[Judged]:
+    if NOT_FOUND in draft.upper():
+        return []
     return [judge(sentence, evidence, question) for sentence in sentences(draft)]
 
 

@@ -96,6 +96,15 @@ async def test_absent_things_are_not_invented(settings: Settings, reranks: bool)
             assert (answer.answered, answer.citations) == (False, [])
 
 
+async def test_general_questions_are_not_refused(settings: Settings) -> None:
+    for said in ("This takes place at Goddard in Greenbelt [2].", "The evidence does not say."):
+        async with temporal(settings, [TALK[1]], [{"when": "NOT FOUND", "fail": "error"}, {"say": said}]) as runs:
+            answer, _ = await asked(runs, "Where does this take place?")
+        assert answer.answered
+        assert "Greenbelt" in answer.text
+        assert [each.start for each in answer.citations] == [7.0]
+
+
 async def test_unsupported_sentences_are_dropped(settings: Settings) -> None:
     lie = "The mirror was built at Goddard [1]. It was paid for by Napoleon in 1805 [1]."
     async with temporal(settings, TALK, [{"say": lie}]) as runs:
