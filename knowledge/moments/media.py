@@ -87,6 +87,9 @@ def _edge(match: re.Match[str]) -> MediaWindow | None:
 def _part(match: re.Match[str]) -> MediaWindow | None:
     parts = _FRACTIONS[match["part"].lower()]
     side = match["side"].lower()
+    # games and companies have quarters of their own
+    if parts == 4 and side not in {"last", "final"} and not inner(f".* of .*{MEDIUM}").fullmatch(match[0]):
+        return None
     if side in {"last", "final", "latter", "closing"}:
         first = parts - 1
     elif side == "middle":
@@ -207,7 +210,7 @@ _WINDOWS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], MediaWindow | N
     ),
     (
         rule(
-            rf"(?:{MEDIUM} के )?(?:बिल्कुल )?(?:अंत|आखिर|समाप्ति) (?:में|पर)|"
+            rf"(?:{MEDIUM} के |(?<!के\s))(?<!सबसे\s)(?:बिल्कुल )?(?:अंत|आखिर|समाप्ति) (?:में|पर)|"
             r"(?:video ke )?(?:ant|aakhir|akhir) (?:mein|me)"
         ),
         _END,

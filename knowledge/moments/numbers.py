@@ -134,7 +134,7 @@ _UNITS: dict[float, str] = {
 }
 UNIT = "(?:" + "|".join(_UNITS.values()) + ")"
 _QUANTITY = rf"(?:half an?|(?:an? )?(?:couple|few)(?: of)?|{NUMBER}(?: and a half)?|an?)"
-_LENGTH = rf"(?:{_QUANTITY}[- ]?{UNIT}(?: and a half)?|\d{{1,5}}(?:\.\d{{1,3}})?[smh])"
+_LENGTH = rf"(?:{_QUANTITY}[- ]?{UNIT}(?: and a half)?|(?<!the\s)\d{{1,5}}(?:\.\d{{1,3}})?[smh])"
 LENGTH = rf"(?:{_LENGTH}(?:,? ?(?:and |और |aur )?{_LENGTH}){{0,2}})"
 """Matches a length of time: «two and a half minutes», `1m23s`, «डेढ़ घंटे»."""
 CODE = r"(?:\d{1,2}:[0-5]\d:[0-5]\d(?:\.\d{1,3})?|\d{1,3}:[0-5]\d(?:\.\d{1,3})?)"

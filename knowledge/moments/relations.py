@@ -47,7 +47,7 @@ _WHEN_TOLD = rule(
     r"(?:(?:tell|show)(?: me| us)?|find(?: out)?|know|say|list|remember|the (?:moment|time|point|part|minute)s?|"
     r"exactly|timestamps? (?:of|for)|and) when(?: exactly)?"
 )
-_TIME = r"(?:time|occurrence|instance|mention|appearance)(?: (?:that|of|when))?"
+_TIME = r"(?:time(?! lords?)|occurrence|instance|mention|appearance)(?: (?:that|of|when))?"
 _OCCURRENCES: tuple[tuple[re.Pattern[str], int | None], ...] = (
     (rule(rf"(?:(?:for|at) )?the (?:very )?last {_TIME}"), -1),
     (rule(rf"(?:(?:for|at) )?the (?:very )?(?P<nth>{ORDINAL}) {_TIME}"), None),
@@ -74,8 +74,13 @@ _EVENT_HINDI = (
 _BETWEEN_HINDI = rule(
     rf"{_ANCHOR} (?:और|aur) {_ANCHOR.replace('anchor', 'last')} (?:के बीच|ke beech)(?: (?:में|mein|me))?"
 )
-_WHILE_HINDI = rule(rf"(?:जब|jab) {_ANCHOR}(?=[,;?!।\x00]| (?:तब|तो|tab|toh|to) |$)(?:,? ?(?:तब|तो|tab|toh|to)(?= ))?")
-_SUBJECT_HINDI = inner(r"^.*(?:ने|ne|को|में|mein) ")
+_WHILE_HINDI = rule(
+    rf"(?:जब|jab) {_ANCHOR}(?=[,;?!।\x00]| (?:तब|तो|उस समय|उस वक्त|tab|toh|to) |$)(?:,? ?(?:तब|तो|tab|toh|to)(?= ))?"
+)
+_SUBJECT_HINDI = inner(
+    r"^(?:.*\s)?(?:(?:उस|इस|किस|उन्हों|इन्हों|मैं|हम|तुम|आप)?ने|को|में|"
+    r"(?:us|is|kis|unho|unhon|mai|hum|tum|aap)?ne|ko|mein) "
+)
 
 _EVENTS = (
     (
@@ -90,6 +95,7 @@ _EVENTS = (
     (rule(rf"(?P<kind>during|while|whilst|throughout) {_ANCHOR}{_CLAUSE_END}"), "during"),
 )
 _WHEN_EVENT = rule(rf"(?P<kind>when|whenever|at the (?:moment|point|time)(?: (?:when|that|of))?) {_ANCHOR}{_LATER}")
+_QUANTITY_ASKED = inner(r"\W*how (?:old|many|much|long|often|tall|far)(?!\w)")
 _BETWEEN = rule(
     r"(?:in )?(?P<kind>between) (?P<anchor>(?:the|his|her|their|my) [^,;?!।\x00]{1,160}?) and "
     r"(?P<last>(?:the|his|her|their|my) [^,;?!।\x00]{1,160}?)(?=[,;?!।\x00]|\.(?:\s|$)|$)"
@@ -155,7 +161,8 @@ def _between(reading: Reading) -> Relation | None:
     match = reading.find(_BETWEEN)
     if match is None or inner(rf".*\W?(?:{_PAIRS})\W[^,;?!]*").match(reading.text[: match.start()] + " "):
         match = reading.find(_BETWEEN_HINDI)
-        if match is None:
+        # «X और Y के बीच खेल» is a game of two, not a time between them
+        if match is None or not inner(rf" ?(?:{_ASKS})").match(reading.text, match.end()):
             return None
         start = _trim(reading, match)
     else:
@@ -187,7 +194,7 @@ def _hindi(reading: Reading) -> Relation | None:
 
 def _when(reading: Reading) -> Relation | None:
     match = reading.find(_WHEN_EVENT)
-    if match is None:
+    if match is None or _QUANTITY_ASKED.match(reading.text):
         return None
     end = _anchor_end(reading, match)
     anchor = reading.original(match.start("anchor"), end)

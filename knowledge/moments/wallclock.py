@@ -32,12 +32,13 @@ _DAY_RANGE = rule(
 _SIDED = rule(rf"(?<!day\s){_SIDES} (?P<date>{DATE})(?:'s)?(?! ?(?:of|minutes?|seconds?))")
 _SIDED_HINDI = rule(rf"(?P<date>{SURE}|{WEEKDAY}) (?P<side>{_BEFORE_HINDI}|{_AFTER_HINDI})")
 _NAMED = rule(
+    r"(?<!even\s)(?! ?(?:आज|aaj) (?:भी|bhi))"
     rf"(?:(?:on|in|during|of|for|throughout|from) )?(?:the )?(?P<date>{SURE})(?:'s)?"
     r"(?: (?:को|के दिन|की|में|का|के|ko|ke din|ki|mein|me|ka|ke))?(?!-)"
 )
 _COUNTED = r"(?! (?:people|persons|men|women|steps|dollars|rupees|years|words|points|times|students|votes|km|miles))"
 _LED = rule(
-    rf"(?:on|in|during|since|of|throughout) (?:the (?=\d|year))?(?P<date>{DATE})(?:'s)?{_COUNTED}|"
+    rf"(?:on|in|during|since|of|throughout) (?:the (?=\d{1, 2}(?!\d)|year))?(?P<date>{DATE})(?:'s)?{_COUNTED}|"
     rf"(?P<possessive>{WEEKDAY})'s|(?P<parted>{WEEKDAY})(?= {_PART})|"
     rf"(?P<hindi>{WEEKDAY}) (?:को|के दिन|की|ko|ke din|ki)(?= )|"
     rf"(?P<month>(?:19|20)\d\d|{MONTH}(?: (?:19|20)\d\d)?) (?:में|के दौरान|mein|me)"
