@@ -90,7 +90,7 @@ async def _measure(store: SegmentStore, shard: Any, made: NDArray[np.float32]) -
             started = time.perf_counter()
             shard.query(request)
             raw[-1].append((time.perf_counter() - started) * 1000)
-            truth = _brute(made, vector, where)
+            truth = _brute(made, vector, number, where)
             recalls.append(len({hit.segment.text.rsplit("n", 1)[1] for hit in hits} & truth) / max(len(truth), 1))
     return _figures(ours, raw, recalls)
 
@@ -117,14 +117,10 @@ def _where(number: int, count: int) -> Where:
     return Where(sources=[place(number % VIDEOS, count)[0]], start=start, end=start + _WINDOW)
 
 
-def _brute(made: NDArray[np.float32], vector: NDArray[np.float32], where: Where) -> set[str]:
-    places = [
-        (number, *place(number, len(made))) for number in range(len(made)) if number % VIDEOS == _video(where, made)
-    ]
-    inside = [n for n, _, start, end in places if start < (where.end or 0) and end > (where.start or 0)]
-    best = np.argsort(-(made[inside] @ vector))[:_LIMIT]
-    return {str(inside[row]) for row in best}
-
-
-def _video(where: Where, made: NDArray[np.float32]) -> int:
-    return next(number for number in range(VIDEOS) if place(number, len(made))[0] == where.sources[0])
+def _brute(made: NDArray[np.float32], vector: NDArray[np.float32], number: int, where: Where) -> set[str]:
+    """The numbers of the nearest segments in the window, by numpy."""
+    step = SECONDS / (len(made) / VIDEOS)
+    start = (np.arange(len(made)) // VIDEOS) * step
+    inside = (np.arange(len(made)) % VIDEOS == number % VIDEOS) & (start < where.end) & (start + step > where.start)
+    rows = np.flatnonzero(inside)
+    return {str(row) for row in rows[np.argsort(-(made[rows] @ vector))[:_LIMIT]]}
