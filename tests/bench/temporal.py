@@ -121,6 +121,10 @@ def _brute(made: NDArray[np.float32], vector: NDArray[np.float32], number: int, 
     """The numbers of the nearest segments in the window, by numpy."""
     step = SECONDS / (len(made) / VIDEOS)
     start = (np.arange(len(made)) // VIDEOS) * step
-    inside = (np.arange(len(made)) % VIDEOS == number % VIDEOS) & (start < where.end) & (start + step > where.start)
+    inside = (
+        (np.arange(len(made)) % VIDEOS == number % VIDEOS)
+        & (start < (where.end or 0))
+        & (start + step > (where.start or 0))
+    )
     rows = np.flatnonzero(inside)
     return {str(row) for row in rows[np.argsort(-(made[rows] @ vector))[:_LIMIT]]}
