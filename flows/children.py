@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import AsyncIterator, Mapping
@@ -46,7 +47,13 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def follow_parent() -> None:
-    """In a child: end this process when the parent's end of standard input closes, however the parent died."""
+    """In a child: end this process when the parent's end of standard input closes, however the parent died.
+
+    Does nothing for a program that was started by hand or by an init system, whose input is no pipe to a parent.
+    """
+    kind = os.fstat(0).st_mode
+    if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+        return
 
     def watch() -> None:
         while os.read(0, 4096):

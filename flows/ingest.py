@@ -61,7 +61,8 @@ async def _is_wanted() -> bool:
 
 
 @task(
-    name="ingest",
+    name="stages",
+    task_run_name="stages",
     retries=len(RETRY_SECONDS),
     retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=_can_pass,

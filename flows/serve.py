@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -91,8 +90,7 @@ def _wait_for_prefect(settings: Settings) -> PrefectServer:
 
 def main() -> None:
     """Serve flows until SIGTERM, SIGINT or the end of the parent."""
-    if not sys.stdin.isatty():
-        follow_parent()
+    follow_parent()
     settings = Settings()
     # read by Prefect when it is imported, which is why the flows are imported later
     os.environ.update(environment(settings, _wait_for_prefect(settings)))
