@@ -19,6 +19,7 @@ _REFUSAL = re.compile(
     r"no (?:information|mention|evidence)|cannot (?:answer|be determined))\b",
     re.IGNORECASE,
 )
+_YES_OR_NO = re.compile(r"\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would)\b", re.IGNORECASE)
 NOT_FOUND = "NOT FOUND"
 
 
@@ -70,7 +71,10 @@ def _verdict(text: str, cited: Sequence[Citation], question: str) -> Verdict:
     asked = content(question)
     said = content(text)
     new = [word for word in said if not any(alike(word, each) for each in asked)]
-    share = coverage(new, there) if new else coverage(said, there)
+    if not new and not _YES_OR_NO.match(question):
+        # it only says the question again
+        return "unsupported"
+    share = coverage(new or said, there)
     if share >= SUPPORTED:
         return "supported"
     return "unsure" if share >= UNSUPPORTED else "unsupported"

@@ -110,6 +110,12 @@ def test_sentences_stand_on_evidence(sentence: str, verdict: str, cited: list[in
 def test_repeating_the_question_is_no_support() -> None:
     (judged,) = judge_all("The treaty was signed in Paris [1].", evidence(PANTHERS), "Where was the treaty signed?")
     assert judged.verdict == "unsupported"
+    there = evidence("Luther called the mass a gift, not a sacrifice.")
+    for question, verdict in (
+        ("What did Luther call the mass instead of sacrifice?", "unsupported"),
+        ("Did Luther call the mass a sacrifice?", "supported"),
+    ):
+        assert judge("Luther called the mass a sacrifice [1].", there, question).verdict == verdict
 
 
 def plan(question: str, language: str = "en") -> Plan:
