@@ -15,6 +15,8 @@ from tools.catalog import Row
 from tools.errors import NotInstalled
 from tools.events import Emit, ModelEvent
 from tools.residency import Residency
+from tools.settings import Settings
+from tools.store import WeightStore
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"])
 
@@ -43,8 +45,14 @@ def residency(host: Host) -> Residency:
 
 def listed(host: Host, row: Row) -> Listed:
     replaced = row.replaced_by if row.status != "ready" else None
-    installed = row.status == "ready" and not host.weights.missing(row)
-    return Listed(row=row, installed=installed, serves_as=replaced)
+    return Listed(row=row, installed=is_installed(row, host.weights, host.settings), serves_as=replaced)
+
+
+def is_installed(row: Row, weights: WeightStore, settings: Settings) -> bool:
+    """Whether the row could serve now: its weights are here, or for a remote one its provider's key."""
+    if row.isolation == "remote":
+        return str(row.options.get("provider")) in settings.api_keys
+    return row.status == "ready" and not weights.missing(row)
 
 
 @router.get("")

@@ -34,12 +34,9 @@ class Told:
     failure: Failure | None = None
     steps: list[Step] = field(default_factory=list)
     speaking: bool = False
-    spoken: str = ""
 
     def take(self, event: AgentEvent) -> None:
         match event:
-            case Token():
-                self.spoken += event.text
             case Answer():
                 self.answer = event
             case RunFinished():
@@ -101,7 +98,8 @@ def _show(event: AgentEvent, told: Told) -> None:
     match event:
         case Token():
             told.speaking = True
-            out.print(event.text, end="", markup=False)
+            # the draft is an aside: what was verified is said at the end, and alone goes to standard output
+            err.print(event.text, end="", markup=False, style="dim")
         case Step(state="finished"):
             _aside(told, f"{event.node}  {event.note}  {event.ms:.0f} ms" if event.ms else event.node)
         case ModelEvent():
@@ -115,17 +113,17 @@ def _show(event: AgentEvent, told: Told) -> None:
 
 def _aside(told: Told, text: str) -> None:
     if told.speaking:
-        out.print()
+        err.print()
         told.speaking = False
     err.print(f"[dim]· {escape(text)}[/dim]")
 
 
 def _conclude(told: Told, seconds: float) -> None:
     answer = told.answer
-    out.print()
+    if told.speaking:
+        err.print()
     if answer is not None:
-        if answer.text.strip() != told.spoken.strip():
-            out.print(answer.text, markup=False)
+        out.print(answer.text, markup=False)
         for citation in answer.citations:
             out.print(
                 f"  [bold]\\[{citation.n}][/bold] {escape(place(citation))}  [dim]{escape(citation.text[:100])}[/dim]"

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from api.cli.edge import err, out, say_json
 from api.cli.host import running_host
+from api.models import is_installed
 from tools.catalog import Catalog, Row, load_catalog
 from tools.events import ModelEvent, ToolEvent
 from tools.settings import Settings
@@ -18,7 +19,7 @@ from tools.store import WeightStore
 async def list_models(settings: Settings, *, as_json: bool) -> None:
     """One line per model."""
     catalog, store = load_catalog(), WeightStore(settings.cache, offline=True)
-    rows = [_describe(row, store) for row in catalog.models]
+    rows = [_describe(row, store, settings) for row in catalog.models]
     if as_json:
         say_json({"profile": settings.profile, "models": rows})
         return
@@ -32,11 +33,11 @@ async def list_models(settings: Settings, *, as_json: bool) -> None:
     out.print(table)
 
 
-def _describe(row: Row, store: WeightStore) -> dict[str, Any]:
+def _describe(row: Row, store: WeightStore, settings: Settings) -> dict[str, Any]:
     about = row.model_dump(
         include={"id", "title", "capability", "status", "licence", "commercial", "replaced_by", "note"}
     )
-    installed = row.status == "ready" and not store.missing(row)
+    installed = is_installed(row, store, settings)
     return {**about, "installed": installed, "megabytes": round(sum(file.size or 0 for file in row.files) / 1e6)}
 
 

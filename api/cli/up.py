@@ -12,6 +12,7 @@ import uvicorn
 from api.app import create_app
 from api.cli.edge import err, out
 from api.discovery import find
+from api.sockets import listen
 from flows.serve import open_flow_runner
 from flows.server import PrefectServer, open_prefect
 from tools.errors import Conflict, SutradharError
@@ -28,7 +29,7 @@ async def up(settings: Settings) -> None:
         raise Conflict(
             f"A host of {settings.home} already runs at {running.url}.", remedy=f"Stop process {running.pid}."
         )
-    listening = _listen(settings)
+    listening = listen(settings.server.host, settings.server.port)
     port = listening.getsockname()[1]
     settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
     server = _Server(uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=10))
@@ -81,18 +82,6 @@ async def _flows(settings: Settings, ready: asyncio.Event, stop: asyncio.Event) 
         except SutradharError as error:
             err.print(f"[red]no ingestion:[/red] {error}")
         await stop.wait()
-
-
-def _listen(settings: Settings) -> socket.socket:
-    server = settings.server
-    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
-    try:
-        return socket.create_server((server.host, server.port), family=family)
-    except OSError as error:
-        raise Conflict(
-            f"{server.host}:{server.port} cannot be listened on: {error.strerror}.",
-            remedy="Set SUTRADHAR_SERVER__PORT to another port, or to 0 for a free one.",
-        ) from error
 
 
 def _print_addresses(settings: Settings) -> None:

@@ -25,8 +25,7 @@ _MOST_SEGMENTS = 3_000
 
 async def build(visit: Visit) -> None:
     """The page."""
-    with ui.element("div").classes("chat no-player two-wide") as frame:
-        frame.style("grid-template-columns: minmax(0, 1fr) 340px")
+    with ui.element("div").classes("two no-player") as frame:
         with ui.element("div"):
             with theme.card("Add", "films, sound, documents, pictures"):
                 _uploader(visit)

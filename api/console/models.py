@@ -96,7 +96,8 @@ def _row(visit: Visit, row: Row) -> None:
             ui.label(f"{row.status} → {about.serves_as}" if about.serves_as else row.status).classes("badge")
             ui.label()
             return
-        state = ui.label("installed" if about.installed else "not fetched")
+        absent = "no key" if row.isolation == "remote" else "not fetched"
+        state = ui.label("installed" if about.installed else absent)
         state.classes("badge ready" if about.installed else "badge")
         with ui.element("div"):
             ui.button("Plan", on_click=lambda: _plan(visit, row)).props("flat dense no-caps")

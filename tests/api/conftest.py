@@ -1,7 +1,6 @@
 """A host of fakes behind a real server on loopback: real HTTP, no weights."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.host import OpenHost
+from api.sockets import listen
 from tests.api.fakes import open_fake_host
 from tools.settings import Server, Settings
 
@@ -38,7 +38,7 @@ class Served:
 @asynccontextmanager
 async def serve(settings: Settings, opener: OpenHost = open_fake_host, **options: Any) -> AsyncIterator[Served]:
     """The app on a free port of loopback, in this event loop."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
     app = create_app(settings, opener=opener, **{"console": False, **options})

@@ -6,10 +6,10 @@ turns. Raw ASGI sends ready bytes; ours replays a finished run from its durable 
 
 import asyncio
 import multiprocessing
-import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ _FRAME = b'id: 0123456789abcdef:1234\nevent: token\ndata: {"type":"token","text"
 async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
     """`home` and `data` are not used: the host is a fresh one on a scripted agent."""
     events, rounds, words = (4_000, 3, 40) if quick else (10_000, 7, 200)
-    ours, raw = _Process(_serve_ours), _Process(_serve_raw, events)
+    ours, raw = Server(_serve_ours), Server(_serve_raw, events)
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), read_bufsize=1 << 20) as client:
             chats = await _many(client, ours.url, words)
@@ -86,7 +86,7 @@ async def _per_event(client: aiohttp.ClientSession, url: str) -> float:
     return 1e6 * (time.perf_counter() - started) / max(count, 1)
 
 
-class _Process:
+class Server:
     """A server in a process of its own, so that the client's work does not slow it."""
 
     def __init__(self, target: Any, *arguments: Any) -> None:
@@ -113,7 +113,7 @@ def _serve_ours(ready: Connection) -> None:
 
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(home=Path(home) / "home", offline=True, _env_file=None)
-        _serve(create_app(settings, opener=open_fake_host, console=False), ready)
+        serve(lambda port: create_app(settings, opener=open_fake_host, console=False), ready)
 
 
 def _serve_raw(ready: Connection, events: int) -> None:
@@ -126,20 +126,24 @@ def _serve_raw(ready: Connection, events: int) -> None:
             await send({"type": "http.response.body", "body": _FRAME, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    _serve(app, ready)
+    serve(lambda port: app, ready)
 
 
-def _serve(app: Any, ready: Connection) -> None:
+def serve(build: Callable[[int], Any], ready: Connection) -> None:
+    """Serve the app that `build` makes for a free port, and tell the port once it answers."""
     import uvicorn
 
-    listening = socket.create_server(("127.0.0.1", 0), backlog=256)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="auto"))
+    from api.sockets import listen
 
-    async def serve() -> None:
+    listening = listen("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(build(port), log_level="error", lifespan="auto"))
+
+    async def answer() -> None:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         while not server.started and not serving.done():  # noqa: ASYNC110 uvicorn has no event for it
             await asyncio.sleep(0.01)
-        ready.send(listening.getsockname()[1])
+        ready.send(port)
         await serving
 
-    asyncio.run(serve())
+    asyncio.run(answer())
