@@ -79,7 +79,7 @@ class Keys:
 
 
 class Guard:
-    """Pure ASGI middleware: checks Host and Origin, then the key, and writes the tenant into the request's state."""
+    """Pure ASGI middleware: checks Host and Origin, then the key; the request's state gets `tenant` and `service`."""
 
     def __init__(self, app: ASGIApp, server: Server, keys: Keys) -> None:
         self.app = app
@@ -97,7 +97,9 @@ class Guard:
             tenant = self._tenant(scope, headers)
         except SutradharError as error:
             return await _refuse(error, scope, receive, send, headers)
-        scope["state"] = {**scope.get("state", {}), "tenant": tenant}
+        key = bearer(headers)
+        service = key is not None and self._keys.is_service(key)
+        scope["state"] = {**scope.get("state", {}), "tenant": tenant, "service": service}
         return await self.app(scope, receive, send)
 
     def _check_addresses(self, headers: Headers) -> None:

@@ -12,6 +12,7 @@ from fastmcp.tools.base import ToolResult
 from mcp_types import ToolAnnotations
 from pydantic import PrivateAttr
 
+from api.ownership import check_references
 from tools.bench import Bench
 from tools.errors import SutradharError
 from tools.toolbox import Tool, Toolbox
@@ -28,9 +29,13 @@ class Declared(McpTool):
     _bench_of: BenchOf = PrivateAttr()
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
-        tenant = get_http_request().state.tenant
+        caller = get_http_request().state
+        bench = self._bench_of(caller.tenant)
         try:
-            output = await self._bench_of(tenant).call(self._tool, self._tool.parse(arguments))
+            parsed = self._tool.parse(arguments)
+            if not caller.service:
+                await check_references(bench, parsed)
+            output = await bench.call(self._tool, parsed)
         except SutradharError as error:
             raise ToolError(str(error)) from error
         return ToolResult(structured_content=output.model_dump(mode="json"))

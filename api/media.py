@@ -8,8 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.responses import FileResponse
 
 from api.deps import BenchDep
-from knowledge.library import LIBRARY
-from tools.bench import Bench
+from api.ownership import name_of
 from tools.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/media", tags=["media"])
@@ -22,25 +21,17 @@ _PICTURES = (".jpg", ".png", ".webp")
 @router.get("/{sha}")
 async def medium(sha: Sha, bench: BenchDep) -> FileResponse:
     """The medium itself; answers byte ranges, so that a player can seek."""
-    name = await _name(bench, sha)
+    name = await name_of(bench, sha)
     return _file_response(str(await bench.media.local(sha)), name)
 
 
 @router.get("/{sha}/{derived:path}")
 async def derived(sha: Sha, derived: str, bench: BenchDep) -> FileResponse:
     """A picture that was made from a medium, such as `frames/12.480.jpg`."""
-    await _name(bench, sha)
+    await name_of(bench, sha)
     if not derived.endswith(_PICTURES):
         raise NotFound(f"There is no picture {derived[:80]!r}.", remedy="Use the `image` of a segment.")
     return _file_response(str(await bench.media.local(f"{sha}/{derived}")), PurePosixPath(derived).name)
-
-
-async def _name(bench: Bench, sha: str) -> str:
-    """What the tenant calls this content; raises `NotFound` alike for unknown and for another tenant's."""
-    for source in await bench.part(LIBRARY).sources(bench.tenant):
-        if source.sha256 == sha:
-            return source.name
-    raise NotFound(f"There is no medium {sha!r}.", remedy="Upload or ingest it first.")
 
 
 def _file_response(path: str, name: str) -> FileResponse:

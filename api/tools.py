@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header
 from pydantic import BaseModel
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api.deps import BenchDep, HostDep
+from api.ownership import check_references
 from api.sse import EventStream, work_frames
 from tools.events import Emit
 from tools.toolbox import Effect, Tool
@@ -50,7 +52,9 @@ async def show_tool(name: str, host: HostDep) -> Described:
 
 @router.post("/{name}", response_model=None)
 async def call_tool(
+    *,
     name: str,
+    request: Request,
     host: HostDep,
     bench: BenchDep,
     arguments: Annotated[dict[str, Any], Body(default_factory=dict)],
@@ -59,6 +63,8 @@ async def call_tool(
     """Call a tool. With `Accept: text/event-stream` its progress streams first, then `event: result`."""
     tool = host.toolbox[name]
     parsed = tool.parse(arguments)
+    if not request.state.service:
+        await check_references(bench, parsed)
     if "text/event-stream" not in accept:
         output = await bench.call(tool, parsed)
         return Response(output.model_dump_json(), media_type="application/json")

@@ -17,6 +17,8 @@ HOSTILE: dict[str, bytes] = {
     "a list": b"[1]",
     "a number": b"1",
     "NaN": b'{"text": "a", "times": NaN}',
+    "NaN where nobody looks": b'{"text": "a", "more": NaN}',
+    "a lone surrogate where nobody looks": b'{"text": "a", "more": "\\udfff"}',
     "infinity": b'{"text": "a", "times": 1e999}',
     "a lone surrogate": b'{"text": "\\ud800"}',
     "huge integer": b'{"text": "a", "times": ' + b"9" * 10_000 + b"}",

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from api import knowledge as door
+from api.discovery import secret
 from api.host import Host
 from knowledge.library import LIBRARY, SourceChange
 from knowledge.segment import Made, Segment, segment_id
@@ -58,12 +59,24 @@ async def test_a_player_can_seek_and_only_its_tenants(locked: Served) -> None:
         assert (part.status_code, part.content) == (206, FILM[1000:2000])
         assert part.headers["content-type"] == "video/mp4"
         assert (await a.get(f"/api/v1/media/{sha}")).content == FILM
+        await upload(b, "other.mp4", b"another film")
         unknown = await b.get(f"/api/v1/media/{'0' * 64}")
         foreign = await b.get(f"/api/v1/media/{sha}")
         assert (foreign.status_code, set(foreign.json()["error"])) == (404, set(unknown.json()["error"]))
-        assert (await b.get("/api/v1/knowledge/sources")).json() == []
+        assert [each["name"] for each in (await b.get("/api/v1/knowledge/sources")).json()] == ["other.mp4"]
         assert (await b.get(f"/api/v1/knowledge/sources/{sha}?knowledge_base=kb")).status_code == 404
         assert (await b.delete(f"/api/v1/knowledge/sources/{sha}?knowledge_base=kb")).status_code == 404
+
+
+async def test_a_tool_opens_only_ones_own_media(locked: Served, keyed: Settings) -> None:
+    async with locked.of("team-a") as a, locked.of("team-b") as b:
+        sha = await upload(a)
+        for reference in (sha, f"{sha}/frames/1.000.jpg"):
+            assert (await a.post("/api/v1/tools/echo", json={"text": reference})).status_code == 200
+            assert (await b.post("/api/v1/tools/echo", json={"text": reference})).status_code == 404
+    service = {"Authorization": f"Bearer {secret(keyed.home, 'service')}", "X-Sutradhar-Tenant": "team-b"}
+    async with locked.client(headers=service) as flows:
+        assert (await flows.post("/api/v1/tools/echo", json={"text": sha})).status_code == 200
 
 
 async def test_a_page_is_never_shown_as_one(locked: Served) -> None:
