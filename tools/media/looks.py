@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from av import VideoFrame
+    from av.video.plane import VideoPlane
     from av.video.reformatter import VideoReformatter
 
 WIDTH, HEIGHT = 96, 54
+_PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 _HAMMING = 6
 _BLOCK = 14.0
 
@@ -18,11 +20,21 @@ Thumb = NDArray[np.uint8]
 
 def thumbnail(frame: "VideoFrame", scaler: "VideoReformatter", *, exact: bool) -> Thumb:
     """Planes Y, U, V as `[3, 54, 96]`. A thumbnail that is not exact samples single points and costs almost nothing."""
+    if not exact and frame.format.name in _PLANAR:
+        return np.stack([_points(plane) for plane in frame.planes])
     small = scaler.reformat(frame, WIDTH, HEIGHT, "yuv444p", interpolation="AREA" if exact else "POINT")
-    planes = [
-        np.frombuffer(memoryview(plane), np.uint8).reshape(HEIGHT, plane.line_size)[:, :WIDTH] for plane in small.planes
-    ]
-    return np.stack(planes)
+    return np.stack([_samples(plane)[:, :WIDTH] for plane in small.planes])
+
+
+def _samples(plane: "VideoPlane") -> Thumb:
+    rows: Thumb = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
+    return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
+def _points(plane: "VideoPlane") -> Thumb:
+    rows = (np.arange(HEIGHT) * 2 + 1) * plane.height // (2 * HEIGHT)
+    columns = (np.arange(WIDTH) * 2 + 1) * plane.width // (2 * WIDTH)
+    return _samples(plane)[rows[:, None], columns]
 
 
 def histogram(thumb: Thumb) -> NDArray[np.float32]:
