@@ -20,8 +20,10 @@ from tools.open import make_home
 from tools.settings import Settings
 
 
-def create_app(settings: Settings, *, opener: OpenHost = open_host, console: bool = True) -> FastAPI:
-    """The app of a host that its lifespan opens. Raises `SutradharError` for unsafe settings."""
+def create_app(
+    settings: Settings, *, opener: OpenHost = open_host, console: bool = True, metrics: Metrics | None = None
+) -> FastAPI:
+    """The app of a host that its lifespan opens with `opener`. Raises `SutradharError` for unsafe settings."""
     make_home(settings.home)
     assert_safe(settings)
     keys = Keys(settings.server, secret(settings.home, "service"), secret(settings.home, "session"))
@@ -33,7 +35,7 @@ def create_app(settings: Settings, *, opener: OpenHost = open_host, console: boo
         redoc_url=None,
     )
     app.state.keys = keys
-    app.state.metrics = Metrics()
+    app.state.metrics = metrics or Metrics()
     failures.install(app)
     for door in (health, login, chat, threads, openai, tools, models, graphs, knowledge, media):
         app.include_router(door.router)

@@ -1,16 +1,21 @@
 """How programs of one home find its running host, and the secrets that they share."""
 
+import fcntl
 import json
 import os
 import secrets
+import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tools.errors import SutradharError
+from tools.errors import Conflict, SutradharError
 
 _FILE = "host.json"
+_LOCK = "host.lock"
 
 
 class Address(BaseModel):
@@ -60,6 +65,36 @@ def withdraw(home: Path, instance: str) -> None:
     address = _read(home)
     if address is not None and address.instance == instance:
         (home / _FILE).unlink(missing_ok=True)
+
+
+@contextmanager
+def only_host(home: Path) -> Iterator[None]:
+    """Hold the home's host lock, from before a host opens its rooms; raises `Conflict` when another one holds it."""
+    with (home / _LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(f"Another host of {home} runs or is starting.", remedy="Stop it first.") from error
+        yield
+
+
+def wait_for(home: Path, *, seconds: float = 90.0) -> Address | None:
+    """Like `find`, but a host that is still starting is waited for."""
+    deadline = time.monotonic() + seconds
+    while (address := find(home)) is None and _is_held(home / _LOCK) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return address
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def find(home: Path, *, seconds: float = 2.0) -> Address | None:

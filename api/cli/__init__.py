@@ -45,10 +45,18 @@ def _common(
 @app.command()
 def up() -> None:
     """Start the host, the Prefect server and the flow runner; Ctrl-C stops all."""
-    from api.cli.edge import run, settings
-    from api.cli.up import up as serve
+    from api.cli.edge import failing, run, settings
+    from api.discovery import only_host
+    from tools.open import make_home
 
-    run(serve(settings()))
+    found = settings()
+    with failing():
+        make_home(found.home)
+        # held before the slow imports, so that a command that comes meanwhile waits for this host
+        with only_host(found.home):
+            from api.cli.up import up as serve
+
+            run(serve(found))
 
 
 @app.command()

@@ -5,7 +5,8 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -34,8 +35,15 @@ def run(work: Coroutine[Any, Any, None], *, as_json: bool = False) -> None:
     """Run a command to its end. Failures become a message and exit code 1, a broken-off one 130."""
     # a program reads standard output: whatever a library logs goes to standard error
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    try:
+    with failing(as_json=as_json):
         asyncio.run(work)
+
+
+@contextmanager
+def failing(*, as_json: bool = False) -> Iterator[None]:
+    """Turn what is raised into a message and an exit code."""
+    try:
+        yield
     except typer.Exit:
         raise
     except SutradharError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from api.discovery import Address, find
+from api.discovery import Address, wait_for
 from tools.errors import EngineFailed, SutradharError, from_body
 from tools.settings import Settings
 
@@ -49,7 +49,7 @@ class RunningHost:
 @asynccontextmanager
 async def running_host(settings: Settings) -> AsyncIterator[RunningHost | None]:
     """The host of this home if one runs, else None."""
-    address = await asyncio.to_thread(find, settings.home)
+    address = await asyncio.to_thread(wait_for, settings.home)
     if address is None:
         yield None
         return

@@ -5,17 +5,19 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 
 import uvicorn
+from fastapi import FastAPI
 
 from api.app import create_app
 from api.cli.edge import err, out
-from api.discovery import find
+from api.host import open_host
+from api.observe import Metrics
 from api.sockets import listen
 from flows.serve import open_flow_runner
 from flows.server import PrefectServer, open_prefect
-from tools.errors import Conflict, SutradharError
+from tools.errors import SutradharError
 from tools.settings import Settings
 
 _LOG = logging.getLogger("sutradhar.up")
@@ -24,15 +26,18 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 async def up(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; everything that was started has ended when this returns."""
-    running = await asyncio.to_thread(find, settings.home)
-    if running is not None:
-        raise Conflict(
-            f"A host of {settings.home} already runs at {running.url}.", remedy=f"Stop process {running.pid}."
-        )
     listening = listen(settings.server.host, settings.server.port)
     port = listening.getsockname()[1]
     settings = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
-    server = _Server(uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=10))
+    metrics = Metrics()
+    # opened here and not by the app, so that what fails is told like every other failure
+    async with open_host(settings, metrics) as host:
+        app = create_app(settings, opener=lambda *_: nullcontext(host), metrics=metrics)
+        await _serve(settings, app, listening)
+
+
+async def _serve(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
+    server = _Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=10))
     stop = asyncio.Event()
     for each in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(each, stop.set)

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
-from api.discovery import find
+from api.discovery import find, only_host, wait_for
 from tests.api.conftest import serve
 from tools.settings import Settings
 
@@ -113,3 +113,23 @@ async def test_a_host_of_another_home_is_not_used(settings: Settings, tmp_path: 
         other.mkdir(mode=0o700)
         (other / "host.json").write_bytes(announced.replace(b'"instance":"', b'"instance":"x'))
         assert await asyncio.to_thread(find, other) is None
+
+
+async def test_a_command_waits_for_a_host_that_is_starting(settings: Settings) -> None:
+    settings.home.mkdir(mode=0o700)
+    with only_host(settings.home):
+        asking = asyncio.create_task(asyncio.to_thread(wait_for, settings.home))
+        await asyncio.sleep(0.5)
+        async with serve(settings) as served:
+            found = await asking
+    assert found is not None
+    assert found.url == served.url
+    assert await asyncio.to_thread(wait_for, settings.home) is None
+
+
+def test_a_second_host_is_refused(settings: Settings) -> None:
+    settings.home.mkdir(mode=0o700)
+    with only_host(settings.home):
+        result = call(settings.home, "up")
+    assert result.returncode == 1
+    assert "Another host" in result.stderr
