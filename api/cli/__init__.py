@@ -90,6 +90,15 @@ def ask(
 
 
 @app.command()
+def demo() -> None:
+    """Fetch the small models, ingest a film and documents through Prefect, and check the answers to five questions."""
+    from api.cli.edge import run, settings
+    from api.demo.show import demo as command
+
+    run(command(settings()))
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check this machine; each failure names its fix."""
     from api.cli.doctor import doctor as check

@@ -49,19 +49,25 @@ class Told:
 
 async def ask(settings: Settings, question: Question, *, as_json: bool) -> None:
     """Ask the running host, or work alone when there is none."""
+    started = time.perf_counter()
+    told = await hear(settings, question, aloud=not as_json)
+    if as_json:
+        say_json(_summary(told, round(time.perf_counter() - started, 3)))
+
+
+async def hear(settings: Settings, question: Question, *, aloud: bool) -> Told:
+    """What a run said to the question, shown as it comes when `aloud`."""
     started, told = time.perf_counter(), Told()
     async with _asking(settings, question) as events:
         async for event in events:
             told.take(event)
-            if not as_json:
+            if aloud:
                 _show(event, told)
     if told.failure is not None and (told.finished is None or told.finished.status == "failed"):
         raise from_body({"error": told.failure.model_dump()})
-    seconds = round(time.perf_counter() - started, 3)
-    if as_json:
-        say_json(_summary(told, seconds))
-    else:
-        _conclude(told, seconds)
+    if aloud:
+        _conclude(told, time.perf_counter() - started)
+    return told
 
 
 @asynccontextmanager
