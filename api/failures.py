@@ -82,6 +82,7 @@ async def _validation(request: Request, error: RequestValidationError) -> JSONRe
 async def _http(request: Request, error: HTTPException) -> JSONResponse:
     kind = _BY_STATUS.get(error.status_code, SutradharError)
     said = str(error.detail)
+    failure: SutradharError
     if kind is NotFound and said == "Not Found":
         failure = kind(f"There is nothing at {request.url.path!r}.", remedy="/openapi.json lists the endpoints.")
     elif kind is MethodNotAllowed:

@@ -12,6 +12,7 @@ Verdict = Literal["supported", "unsure", "unsupported"]
 
 SUPPORTED = 0.7
 UNSUPPORTED = 0.35
+SAME_CLAUSE = 0.5
 
 
 _REFUSAL = re.compile(
@@ -19,6 +20,7 @@ _REFUSAL = re.compile(
     r"no (?:information|mention|evidence)|cannot (?:answer|be determined))\b",
     re.IGNORECASE,
 )
+_DENIAL = re.compile(r"\b(?:not|no|never|none|neither|nor|without|cannot|\w+n['’]t)\b", re.IGNORECASE)
 _YES_OR_NO = re.compile(r"\W*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would)\b", re.IGNORECASE)
 NOT_FOUND = "NOT FOUND"
 
@@ -74,10 +76,19 @@ def _verdict(text: str, cited: Sequence[Citation], question: str) -> Verdict:
     if not new and not _YES_OR_NO.match(question):
         # it only says the question again
         return "unsupported"
+    if _denied(text, said, there):
+        return "unsupported"
     share = coverage(new or said, there)
     if share >= SUPPORTED:
         return "supported"
     return "unsure" if share >= UNSUPPORTED else "unsupported"
+
+
+def _denied(text: str, said: Sequence[str], there: str) -> bool:
+    """Whether the clause that shares most with the sentence says no where the sentence says yes, or the reverse."""
+    clauses = re.split(r"[,;:.!?\n]\s", there)
+    nearest = max(clauses, key=lambda clause: coverage(said, clause), default="")
+    return coverage(said, nearest) >= SAME_CLAUSE and bool(_DENIAL.search(text)) != bool(_DENIAL.search(nearest))
 
 
 def _needed(text: str, cited: tuple[Citation, ...], question: str) -> tuple[Citation, ...]:

@@ -107,6 +107,13 @@ def test_sentences_stand_on_evidence(sentence: str, verdict: str, cited: list[in
         assert [each.n for each in judged.evidence] == cited
 
 
+def test_yes_where_the_evidence_says_no_is_not_supported() -> None:
+    there = evidence("This License does not grant permission to use the trade names, trademarks or service marks.")
+    question = "Does the licence give permission to use the trademarks?"
+    assert judge("Yes, the license gives permission to use the trademarks [1].", there, question).verdict != "supported"
+    assert judge("The License does not grant permission to use trademarks [1].", there, question).verdict == "supported"
+
+
 def test_repeating_the_question_is_no_support() -> None:
     (judged,) = judge_all("The treaty was signed in Paris [1].", evidence(PANTHERS), "Where was the treaty signed?")
     assert judged.verdict == "unsupported"
