@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from api.host import Host
-from knowledge.library import LIBRARY, Source, SourceChange
-from tools.errors import NotInstalled
+from knowledge.library import LIBRARY, Library, Source, SourceChange
+from tools.errors import NotFound, NotInstalled
 from tools.media.store import Media
 
 if TYPE_CHECKING:
@@ -24,9 +24,19 @@ async def submit(host: Host, media: Media, *, knowledge_base: str, tenant: str) 
 
     server = await _prefect(host)
     library = host.bench.part(LIBRARY)
-    await library.put(tenant, knowledge_base, media.sha256, SourceChange(name=media.name, state="queued", reason=""))
+    if not await _ready(library, tenant, knowledge_base, media.sha256):
+        change = SourceChange(name=media.name, state="queued", reason="")
+        await library.put(tenant, knowledge_base, media.sha256, change)
     async with open_flows(server) as flows:
         return await flows.submit(media, knowledge_base=knowledge_base, tenant=tenant)
+
+
+async def _ready(library: Library, tenant: str, knowledge_base: str, sha: str) -> bool:
+    """Whether it has been learnt before; the flow then sees for itself that there is nothing to do."""
+    try:
+        return (await library.get(tenant, knowledge_base, sha)).state == "ready"
+    except NotFound:
+        return False
 
 
 async def _prefect(host: Host) -> "PrefectServer":

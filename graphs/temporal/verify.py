@@ -45,6 +45,9 @@ def judge(sentence: str, evidence: Sequence[Citation], question: str) -> Judged:
     numbered = {each.n: each for each in evidence}
     cited = tuple(numbered[n] for n in marks(sentence) if n in numbered)
     verdict = _verdict(text, cited, question) if cited else "unsupported"
+    if any(_denied(text, content(text), each.text) for each in cited):
+        # other evidence with the same words does not make it true
+        return Judged(text, cited, "unsupported")
     if verdict == "supported":
         return Judged(text, _needed(text, cited, question), verdict)
     others = [each for each in evidence if _verdict(text, (each,), question) == "supported"]

@@ -108,7 +108,10 @@ def test_sentences_stand_on_evidence(sentence: str, verdict: str, cited: list[in
 
 
 def test_yes_where_the_evidence_says_no_is_not_supported() -> None:
-    there = evidence("This License does not grant permission to use the trade names, trademarks or service marks.")
+    there = evidence(
+        "This License does not grant permission to use the trade names, trademarks or service marks.",
+        "The License gives permission to use the work.",
+    )
     question = "Does the licence give permission to use the trademarks?"
     assert judge("Yes, the license gives permission to use the trademarks [1].", there, question).verdict != "supported"
     assert judge("The License does not grant permission to use trademarks [1].", there, question).verdict == "supported"
