@@ -58,7 +58,7 @@ def profile_rows(catalog: Catalog, settings: Settings) -> list[Row]:
 async def fetch(settings: Settings, models: list[str], *, as_json: bool) -> None:
     """Fetch the named models' weights, or the profile's."""
     catalog, store = load_catalog(), WeightStore(settings.cache, offline=settings.offline)
-    rows = [catalog.resolve(id).row for id in models] or profile_rows(catalog, settings)
+    rows = [_fetchable(catalog, id) for id in models] or profile_rows(catalog, settings)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -74,6 +74,12 @@ async def fetch(settings: Settings, models: list[str], *, as_json: bool) -> None
     else:
         total = sum(int(str(each["bytes"])) for each in fetched)
         out.print(f"{len(rows)} models are installed and checked ({total / 1e6:,.0f} MB).")
+
+
+def _fetchable(catalog: Catalog, model: str) -> Row:
+    """The row itself when it has files, such as sample media that no engine serves; else what serves in its place."""
+    row = catalog.row(model)
+    return row if row.files else catalog.resolve(model).row
 
 
 async def _fetch(row: Row, store: WeightStore, progress: Progress) -> None:
