@@ -84,6 +84,9 @@ def create(folder: Path, dimensions: int, *, log: bool) -> "EdgeShard":
         "float": FloatIndexParams(enable_hnsw=False),
         "datetime": DatetimeIndexParams(enable_hnsw=False),
     }
+    # a kill between making a part and listing it leaves a folder that nothing was acknowledged in
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shard = EdgeShard.create(str(folder), config(dimensions, log=log))
     for name, kind in FIELDS.items():
         shard.update(UpdateOperation.create_field_index(name, params[kind]))
