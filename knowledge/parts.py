@@ -1,5 +1,6 @@
 """One part of the embedded store: a Qdrant Edge shard of at most a few ten thousand points, in its own folder."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
