@@ -10,7 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from api import chat, failures, graphs, health, knowledge, later, login, media, models, openai, threads, tools
+from api import agents, chat, failures, graphs, health, knowledge, later, login, media, models, openai, threads, tools
 from api.auth import Guard, Keys
 from api.discovery import Address, announce, secret, secret_file, withdraw
 from api.host import Host, OpenHost, assert_safe, open_host
@@ -39,6 +39,7 @@ def create_app(
     failures.install(app)
     for door in (health, login, chat, threads, openai, tools, models, graphs, knowledge, media):
         app.include_router(door.router)
+    app.include_router(agents.agents_router())
     app.include_router(later.later_router())
     app.router.routes.append(Route("/mcp", _McpDoor(app)))
     if console:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.responses import Response
 
 from api.deps import HostDep, TenantDep
@@ -36,7 +36,10 @@ class Limits(BaseModel):
 
 
 class Asked(BaseModel):
-    """A question to an agent. Without `thread` a new one begins; empty lists mean everything the tenant has."""
+    """A question to an agent. Without `thread` a new one begins; empty lists mean everything the tenant has.
+
+    `options` are those of the agent that `graph` names.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,6 +49,7 @@ class Asked(BaseModel):
     sources: Names = []
     thread: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
     graph: Annotated[str, Field(max_length=100)] = MODEL
+    options: dict[str, JsonValue] = {}
     budget: Limits = Limits()
     stream: bool = True
 
@@ -70,7 +74,7 @@ class Value(BaseModel):
 async def begin(host: Host, tenant: str, asked: Asked) -> str:
     """Start the run and return its id."""
     bases = [*asked.knowledge_bases, *([asked.knowledge_base] if asked.knowledge_base else [])]
-    ask = Ask(question=asked.question, knowledge_bases=bases, sources=asked.sources)
+    ask = Ask(question=asked.question, knowledge_bases=bases, sources=asked.sources, options=asked.options)
     budget = asked.budget.within(host.settings.budget)
     return await host.runs.start(asked.graph, ask, thread=asked.thread, tenant=tenant, budget=budget)
 

@@ -76,7 +76,7 @@ async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]
     make_home(settings.home)
     assert_safe(settings)
     async with open_bench(settings) as bare, open_knowledge(bare) as bench, open_runs(bench) as runs:
-        yield Host(settings, bench, gather(), runs, Streams(settings.server.streams), metrics)
+        yield Host(settings, runs.bench, gather(runs.agents), runs, Streams(settings.server.streams), metrics)
 
 
 @asynccontextmanager
@@ -91,7 +91,7 @@ async def open_alone(settings: Settings) -> AsyncIterator[tuple[Bench, "Runs"]]:
         open_knowledge(bare) as bench,
         open_runs(bench, resume=False) as runs,
     ):
-        yield bench, runs
+        yield runs.bench, runs
 
 
 def assert_safe(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A hash is not a secret: a caller reaches only the media that are sources of their own tenant."""
+"""A hash is not a secret: a caller reaches only the media that their own tenant brought or made."""
 
 import re
 from collections.abc import Iterator
@@ -15,9 +15,12 @@ _REFERENCE = re.compile(r"([0-9a-f]{64})(/.*)?", re.DOTALL)
 
 async def name_of(bench: Bench, sha: str) -> str:
     """What the tenant calls this content; raises `NotFound` alike for unknown and for another tenant's."""
-    for source in await bench.part(LIBRARY).sources(bench.tenant):
+    library = bench.part(LIBRARY)
+    for source in await library.sources(bench.tenant):
         if source.sha256 == sha:
             return source.name
+    if (name := await library.owned(bench.tenant, sha)) is not None:
+        return name
     raise NotFound(f"There is no medium {sha!r}.", remedy="Upload or ingest it first.")
 
 

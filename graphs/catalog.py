@@ -5,33 +5,52 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph.graph import StateGraph
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from graphs.context import Context
 from graphs.events import Answer
-from tools.errors import NotFound
+from tools.errors import InvalidInput, NotFound
 
 MODEL = "sutradhar"
 """The name under which the OpenAI door offers the default agent; `sutradhar/temporal` names one."""
 
 
 class Ask(BaseModel):
-    """What is put to an agent. `now` is the time that «yesterday» is counted from."""
+    """What is put to an agent. `now` is the time that «yesterday» is counted from.
+
+    `options` are the agent's own parameters, as its `options` model takes them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    question: str = Field(min_length=1, max_length=20_000)
+    question: str = Field(min_length=1, max_length=100_000)
     knowledge_bases: list[str] = []
     sources: list[str] = []
     now: AwareDatetime | None = None
+    options: dict[str, JsonValue] = {}
+
+
+class NoOptions(BaseModel):
+    """The parameters of an agent that has none but the question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Door:
+    """An agent's own endpoint, `POST /api/v1/agent/{path}`; `asks` is what it calls the question."""
+
+    path: str
+    asks: str
 
 
 @dataclass(frozen=True)
 class Agent:
-    """One graph.
+    """One graph. This declaration is its model name, its tool (MCP, HTTP, other agents) and, with `door`, its endpoint.
 
     `begin` makes its input from what was asked. `note` says of a node's update what a person wants to know.
-    `conclude` makes the answer of a finished state, or the partial one of an unfinished state and the prose so far.
+    `conclude` makes the answer of a finished state, or the partial one of an unfinished state and the prose so far;
+    what the answer has beside prose is its `result`, of the model `result`.
     """
 
     name: str
@@ -41,6 +60,23 @@ class Agent:
     begin: Callable[[Ask], dict[str, Any]]
     note: Callable[[str, Mapping[str, Any]], str]
     conclude: Callable[[Mapping[str, Any], str], Answer | None]
+    options: type[BaseModel] = NoOptions
+    result: type[BaseModel] | None = None
+    door: Door | None = None
+
+    def check(self, ask: Ask) -> BaseModel:
+        """The ask's options as this agent's model; raises `InvalidInput` naming the first that does not fit."""
+        try:
+            return self.options.model_validate(ask.options)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            where = ".".join(str(step) for step in first["loc"])
+            value = "" if first["type"] == "missing" else f", got {str(first['input'])[:80]!r}"
+            raise InvalidInput(
+                f"Agent {self.name!r}, option {where!r}: {first['msg']}{value}.",
+                remedy=f"Its options are: {', '.join(self.options.model_fields) or 'none'}.",
+                param=where,
+            ) from error
 
 
 def agents() -> dict[str, Agent]:

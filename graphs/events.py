@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from knowledge.segment import Modality
 from tools.events import Event, ModelEvent, ToolEvent
@@ -12,7 +12,7 @@ class Citation(BaseModel):
     """A place in a source that a sentence stands on; `n` is the number in the text, counted from 1.
 
     `source` is the source's name, `media` its content hash, `start`/`end` seconds, `page` counted from 1, `box`
-    fractions of the page or frame, `thumbnail` an address on this host.
+    fractions of the page or frame, `thumbnail` an address on this host. A page of the web has its `url`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +29,7 @@ class Citation(BaseModel):
     thumbnail: str | None = None
     score: float = 0.0
     segment: str = ""
+    url: str | None = None
 
 
 class RunStarted(Event):
@@ -67,13 +68,29 @@ class Cited(Event):
     citation: Citation
 
 
+class Artefact(BaseModel):
+    """A file that an agent made, kept in the media store; its tenant reads it at `/api/v1/media/{media}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    media: str
+    media_type: str
+    size: int
+
+
 class Answer(Event):
-    """The whole answer. `answered` is false for an honest «not in the material»."""
+    """The whole answer. `answered` is false for an honest «not in the material».
+
+    `result` is what the agent found or made beside the prose, as its declaration says; `artefacts` are its files.
+    """
 
     type: Literal["answer"] = "answer"
     text: str
     answered: bool
     citations: list[Citation]
+    result: dict[str, JsonValue] | None = None
+    artefacts: tuple[Artefact, ...] = ()
 
 
 class Question(Event):

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from graphs.events import Failure, Question, RunFinished, RunStarted
 from graphs.live import Live
 from graphs.log import EventLog, Numbered, Run, Thread, open_log
 from tools.bench import Bench
+from tools.capability import Part
 from tools.errors import Busy, Conflict, InvalidInput, NotFound, SutradharError
 from tools.settings import Budget
 
@@ -35,6 +36,8 @@ GAP = 100_000
 """A resumed run's numbers start so far above the last written one, past any that a client saw unwritten."""
 
 Compiled = CompiledStateGraph[Any, Context, Any, Any]
+
+RUNS: "Part[Runs]" = Part("runs")
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,11 @@ class Snapshot:
 
 
 class Runs:
-    """All runs of one home. Opened by `open_runs`."""
+    """All runs of one home, opened by `open_runs`. `bench` has them as `RUNS`, for tools that ask agents."""
 
     def __init__(self, bench: Bench, log: EventLog, saver: AsyncSqliteSaver, among: Mapping[str, Agent]) -> None:
         self.agents = dict(among)
-        self._bench = bench
+        self.bench = replace(bench, parts={**bench.parts, RUNS.name: self})
         self._log = log
         self._saver = saver
         self._graphs: dict[str, Compiled] = {
@@ -79,6 +82,7 @@ class Runs:
         """
         agent = agent_of(graph, self.agents)
         ask = Ask(question=question) if isinstance(question, str) else question
+        agent.check(ask)
         if thread is not None and await self._log.owner(thread) not in (None, tenant):
             raise NotFound(f"There is no thread {thread!r}.", param="thread")
         run = Run(
@@ -87,7 +91,7 @@ class Runs:
             thread=thread or uuid4().hex,
             graph=agent.name,
             ask=ask.model_dump_json(),
-            budget=(budget or self._bench.settings.budget).model_dump_json(),
+            budget=(budget or self.bench.settings.budget).model_dump_json(),
             tries=1,
             created=time.time(),
         )
@@ -208,7 +212,7 @@ class Runs:
             raise Conflict(
                 f"Thread {run.thread!r} has a run in progress.", remedy="Wait for it, cancel it, or use another thread."
             )
-        if len(self._live) >= self._bench.settings.server.streams:
+        if len(self._live) >= self.bench.settings.server.streams:
             raise Busy(f"{len(self._live)} runs are in progress.", remedy="Try again.", retry_after=5)
 
     async def _begin(
@@ -233,7 +237,7 @@ class Runs:
 
     async def _run(self, live: Live, input: Any, checkpoint: str | None) -> None:
         row = live.run
-        bench = self._bench.serving(row.tenant).listening(live.append)
+        bench = self.bench.serving(row.tenant).listening(live.append)
         context = Context(bench=bench, ledger=live.ledger, emit=live.append)
         try:
             graph, config = self._graphs[row.graph], self._config(row, checkpoint)

@@ -41,8 +41,11 @@ class EmbeddedEngine:
         self._lock = _own(self._folder / "lock")
         self._rarity = Rarity()
         names = self._manifest()
-        if clean:
-            self._remove_leftovers(names)
+        self._remove_leftovers(names, everything=clean)
+        if not names:
+            names = [f"{1:06d}"]
+            create(self._folder / names[0], self._dimensions, log=True).close()
+            self._write_manifest(names)
         self._parts = [self._open(name) for name in names]
         self._replay()
         self._settle()
@@ -60,18 +63,17 @@ class EmbeddedEngine:
                     remedy="Choose the model it was made with, or ingest into another home.",
                 )
             return list(written["parts"])
-        create(self._folder / "000001", self._dimensions, log=True).close()
-        self._write_manifest(["000001"])
-        return ["000001"]
+        return []
 
     def _write_manifest(self, names: list[str]) -> None:
         new = self._folder / "store.json.new"
         new.write_text(json.dumps({"version": 1, "dimensions": self._dimensions, "parts": names}))
         new.replace(self._folder / "store.json")
 
-    def _remove_leftovers(self, names: list[str]) -> None:
+    def _remove_leftovers(self, names: list[str], *, everything: bool) -> None:
+        """What no step finished: this process's own unlisted parts, and with `everything` the optimiser's too."""
         for folder in self._folder.iterdir():
-            if folder.is_dir() and folder.name not in names:
+            if folder.is_dir() and folder.name not in names and (everything or folder.name.isdigit()):
                 shutil.rmtree(folder)
 
     def _open(self, name: str) -> Part:

@@ -135,6 +135,15 @@ class Library:
         async with self._changing:
             await self._store.adelete(_sources(tenant, knowledge_base), sha)
 
+    async def own(self, tenant: str, sha: str, name: str) -> None:
+        """Note that the tenant made this content, which is no source; saying it again renames it."""
+        await self._store.aput(_space("artefacts", tenant), sha, {"name": name}, index=False)
+
+    async def owned(self, tenant: str, sha: str) -> str | None:
+        """What the tenant calls content that it made; None for unknown and for another tenant's."""
+        item = await self._store.aget(_space("artefacts", tenant), sha)
+        return str(item.value["name"]) if item else None
+
     async def say(self, tenant: str, feedback: Feedback) -> None:
         """Keep what a user said about a run; saying it again replaces it."""
         await self._store.aput(_space("feedback", tenant), feedback.run, feedback.model_dump(mode="json"), index=False)

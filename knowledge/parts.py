@@ -1,6 +1,5 @@
 """One part of the embedded store: a Qdrant Edge shard of at most a few ten thousand points, in its own folder."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +84,6 @@ def create(folder: Path, dimensions: int, *, log: bool) -> "EdgeShard":
         "float": FloatIndexParams(enable_hnsw=False),
         "datetime": DatetimeIndexParams(enable_hnsw=False),
     }
-    # a kill between making a part and listing it leaves a folder that nothing was acknowledged in
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     shard = EdgeShard.create(str(folder), config(dimensions, log=log))
     for name, kind in FIELDS.items():

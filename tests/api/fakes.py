@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from api.host import Host
 from api.limits import Streams
 from api.observe import Metrics
+from graphs.asking import agent_tool
 from graphs.catalog import Agent
 from graphs.context import Context
 from graphs.events import Answer, Citation, Evidence, Token
@@ -179,5 +180,5 @@ async def open_fake_host(settings: Settings, metrics: Metrics) -> AsyncIterator[
     async with open_bench(settings, catalog=CATALOG) as bare, open_library(":memory:") as library:
         bench = replace(bare, parts={LIBRARY.name: library, STORE.name: Remembered()})
         async with open_runs(bench, among={"scripted": SCRIPTED}) as runs:
-            tools = Toolbox([echo, break_, wait])
-            yield Host(settings, bench, tools, runs, Streams(settings.server.streams), metrics)
+            tools = Toolbox([echo, break_, wait, agent_tool(SCRIPTED)])
+            yield Host(settings, runs.bench, tools, runs, Streams(settings.server.streams), metrics)

@@ -18,7 +18,7 @@ def _client(served: Served, tenant: str | None = None) -> Client[StreamableHttpT
 async def test_tools_are_listed_with_schemas_and_effects(open_door: Served) -> None:
     async with _client(open_door) as client:
         tools = {tool.name: tool for tool in await client.list_tools()}
-    assert set(tools) == {"echo", "break", "wait"}
+    assert set(tools) == {"echo", "break", "wait", "scripted_agent"}
     assert tools["echo"].input_schema["properties"]["times"]["maximum"] == 100
     assert tools["echo"].annotations is not None
     assert tools["echo"].annotations.read_only_hint is True
@@ -30,6 +30,16 @@ async def test_a_call(locked: Served) -> None:
     async with _client(locked, "team-b") as client:
         result = await client.call_tool("echo", {"text": "ab", "times": 2})
     assert result.structured_content == {"text": "abab", "tenant": "team-b"}
+
+
+async def test_an_agent_is_a_tool_like_any_other(locked: Served) -> None:
+    async with _client(locked, "team-b") as client:
+        told = (await client.call_tool("scripted_agent", {"question": "all well?"})).structured_content
+        assert told is not None
+        assert told["status"] == "done"
+        assert told["answer"]["citations"][0]["start"] == 7.0
+        with pytest.raises(ToolError, match="speed"):
+            await client.call_tool("scripted_agent", {"question": "all well?", "speed": 3})
 
 
 async def test_wrong_arguments_are_named(open_door: Served) -> None:

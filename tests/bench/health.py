@@ -181,7 +181,7 @@ def _serve_host(ready: Connection, home: str, quick: bool) -> None:
             open_knowledge(bare) as bench,
             open_runs(bench, among={"ticking": TICKING}) as runs,
         ):
-            tools = Toolbox([*gather().values(), fill])
+            tools = Toolbox([*gather({}).values(), fill])
             yield Host(settings, bench, tools, runs, Streams(settings.server.streams), metrics)
 
     settings = Settings(home=Path(home), budget=Budget(seconds=3_600))
