@@ -20,7 +20,7 @@ from tools.errors import BudgetSpent, SutradharError
 from tools.events import Event
 
 LEAVE_SECONDS = 2.0
-"""How long a cancelled graph may take to leave before it is abandoned."""
+"""How long a run's end waits for its cancelled graph to leave."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +78,11 @@ def _question(id: str, value: Any) -> Question:
 
 @dataclass(frozen=True)
 class Drive:
-    """One graph, about to run: compiled, with its input, its thread's configuration and its context."""
+    """One graph, about to run: compiled, with its input, its thread's configuration and its context.
+
+    `leaving` takes the tasks that did not leave when they were told to: one that nobody holds would be collected in the
+    middle of its work.
+    """
 
     live: Live
     agent: Agent
@@ -86,6 +90,7 @@ class Drive:
     input: Any
     config: RunnableConfig
     context: Context
+    leaving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def to_its_end(self, room: Callable[[], Awaitable[None]]) -> RunFinished:
         """Run the graph until it ends, asks, is stopped or has spent its budget; returns the run's last event.
@@ -107,7 +112,7 @@ class Drive:
                 ending = _Ending("partial", f"The run used up its {seconds:g} seconds.")
         finally:
             stopped.cancel()
-            await _leave(pump)
+            await _leave(pump, self.leaving)
         steps.fail_open(ending.reason)
         if ending.status == "waiting":
             for question in steps.questions.values():
@@ -162,11 +167,13 @@ class Drive:
             live.append(answer)
 
 
-async def _leave(task: asyncio.Task[_Ending]) -> None:
+async def _leave(task: asyncio.Task[_Ending], leaving: set[asyncio.Task[Any]]) -> None:
     """Cancel a task and wait a little; one that will not leave is left alone."""
     task.cancel()
     done, _ = await asyncio.wait({task}, timeout=LEAVE_SECONDS)
     if not done:
         _log.warning("%s did not stop when it was cancelled", task.get_name())
+        leaving.add(task)
+        task.add_done_callback(leaving.discard)
     elif not task.cancelled() and task.exception() is not None:
         _log.warning("%s ended with %r", task.get_name(), task.exception())

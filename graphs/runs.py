@@ -65,6 +65,7 @@ class Runs:
             name: agent.build().compile(checkpointer=saver, name=name) for name, agent in among.items()
         }
         self._live: dict[str, Live] = {}
+        self._leaving: set[asyncio.Task[Any]] = set()
 
     async def start(
         self,
@@ -187,7 +188,7 @@ class Runs:
 
     async def close(self) -> None:
         """Stop working; runs in progress stay unfinished in the log and are taken up at the next start."""
-        tasks = [live.task for live in self._live.values() if live.task is not None]
+        tasks = [*(live.task for live in self._live.values() if live.task is not None), *self._leaving]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -241,7 +242,7 @@ class Runs:
         context = Context(bench=bench, ledger=live.ledger, emit=live.append)
         try:
             graph, config = self._graphs[row.graph], self._config(row, checkpoint)
-            driving = Drive(live, self.agents[row.graph], graph, input, config, context)
+            driving = Drive(live, self.agents[row.graph], graph, input, config, context, self._leaving)
             await live.finish(await driving.to_its_end(self._log.room))
         finally:
             live.end()

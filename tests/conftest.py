@@ -1,9 +1,8 @@
 """What every test stands on: one event loop backend, a home of its own, and a guard that keeps traffic on loopback."""
 
-import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +21,6 @@ from tools.settings import Settings
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(autouse=True, scope="session")
-async def one_finalizer_is_enough(anyio_backend: str) -> AsyncIterator[None]:
-    """Let pass what asyncio says of a generator that was closed by its owner and by the garbage collector at once.
-
-    The runner would charge it to whatever test comes next.
-    """
-    loop = asyncio.get_running_loop()
-    before = loop.get_exception_handler()
-
-    def listen(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if "asynchronous generator is already running" in str(context.get("exception")):
-            return
-        (before or asyncio.AbstractEventLoop.default_exception_handler)(loop, context)
-
-    loop.set_exception_handler(listen)
-    yield
-    loop.set_exception_handler(before)
 
 
 @pytest.fixture

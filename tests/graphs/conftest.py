@@ -59,11 +59,10 @@ async def speak(state: State, runtime: Runtime[Context]) -> State:
     if question == "hang":
         await asyncio.Event().wait()
     if question == "stubborn":
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                await asyncio.sleep(30)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
     if question == "crash":
         raise RuntimeError("secret detail")
     if question == "choose":
