@@ -20,6 +20,7 @@ from graphs.temporal.pinpoint import pinpoint_by_rule
 from graphs.temporal.state import Plan, Search, State, Turn
 from graphs.temporal.understand import general, hinted, language_of, resolve, sought
 from graphs.temporal.verify import Judged, judge_all, refuses
+from graphs.temporal.words import coverage
 from knowledge.moments import parse_time
 from knowledge.segment import Modality
 from knowledge.store import Where
@@ -53,6 +54,9 @@ CERTAIN_FROM = 5.0
 WEIGHED = 6
 """Passages that the cross-encoder reads, at about 50 ms each on two idle cores."""
 
+ANCHORED = 0.5
+"""Share of an anchor's words that a moment has when documents, which have no times, need not be searched too."""
+
 DRAFT_TOKENS = 120
 
 SMALL, LARGE = (300, 4), (2_400, 8)
@@ -70,7 +74,8 @@ async def understand(state: State, runtime: Runtime[Context]) -> State:
     times = parse_time(state["question"], now=state["now"], language=language)
     question, topic, kind = resolve(state["question"], times, state.get("turns", []), language)
     where = where_of(times, state.get("knowledge_bases", []), state.get("sources", []))
-    plan = Plan(question=question, topic=topic, language=language, kind=kind, times=times, where=where)
+    scope = Where(knowledge_bases=where.knowledge_bases, sources=where.sources)
+    plan = Plan(question=question, topic=topic, language=language, kind=kind, times=times, where=where, scope=scope)
     return {"plan": plan, "found": Overwrite([])}  # type: ignore[typeddict-item]
 
 
@@ -90,18 +95,22 @@ async def locate(state: State, runtime: Runtime[Context]) -> State:
         return {}
     timed: list[Modality] = [kind for node in SEARCHES if node != DOCUMENTS for kind in SEARCHES[node]]
     found = await look(_bench(runtime), relation.anchor, [plan.where], timed)
-    best = fuse([each for each in found if each.segment.start is not None], sought(relation.anchor, "moment"), (), 1)
-    return {"plan": plan.model_copy(update={"where": around(plan, best[0].segment)})} if best else {}
+    wanted = sought(relation.anchor, "moment")
+    best = fuse([each for each in found if each.segment.start is not None], wanted, (), 1)
+    if not best:
+        return {}
+    # something is always nearest; only its words say that it is what was meant
+    anchored = coverage(wanted, best[0].segment.text) >= ANCHORED
+    return {"plan": plan.model_copy(update={"where": around(plan, best[0].segment), "anchored": anchored})}
 
 
 async def recall(state: Search, runtime: Runtime[Context]) -> State:
     """Search one kind of memory by meaning and words, within the question's times."""
     plan, kinds, bench = state["plan"], state["modalities"], _bench(runtime)
     if kinds == SEARCHES[DOCUMENTS]:
-        # a page has no time of its own: «in 1991» is then a part of what is asked
-        everywhere = Where(knowledge_bases=plan.where.knowledge_bases, sources=plan.where.sources)
-        narrowed = plan.times.relation is not None or plan.times.media is not None
-        return {"found": [] if narrowed else await look(bench, plan.question, [everywhere], kinds)}
+        # a page has no time of its own: «in 1991» or «after the merger» is then a part of what is asked
+        in_a_medium = plan.times.media is not None or plan.anchored
+        return {"found": [] if in_a_medium else await look(bench, plan.question, [plan.scope], kinds)}
     found = await look(bench, plan.topic, await scopes(bench, plan), kinds)
     if not found and plan.where.recorded_from is not None:
         undated = plan.where.model_copy(update={"recorded_from": None, "recorded_to": None})

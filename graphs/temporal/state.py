@@ -27,7 +27,9 @@ class Plan(BaseModel):
     """What the rules understood of a question.
 
     `question` stands for itself, `topic` is what to look for without the words that only ask. `kind` is `moment` when
-    the answer is a time in the material. `times` are the question's own, `where` is them and more as conditions.
+    the answer is a time in the material. `times` are the question's own, `where` is them and more as conditions,
+    `scope` is where the caller allows to look at any time. `anchored` says that the moment which the question takes its
+    bearings from was found.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -38,6 +40,8 @@ class Plan(BaseModel):
     kind: Kind
     times: TimeCondition
     where: Where
+    scope: Where = Where()
+    anchored: bool = False
 
 
 class Found(BaseModel):

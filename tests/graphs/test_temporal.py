@@ -81,6 +81,15 @@ async def test_just_before_something(settings: Settings) -> None:
     assert {each.start for each in evidence.moments} == {7.0, 12.0, 14.0}
 
 
+async def test_a_document_answers_what_no_recording_has_the_bearings_for(settings: Settings) -> None:
+    report = segment("page", "After the merger the company moved its office to Pune.", source="b" * 64, page=2)
+    script = [{"say": "The company moved its office to Pune [1]."}]
+    async with temporal(settings, [*TALK, report], script) as runs:
+        answer, events = await asked(runs, "Where did the company move its office after the merger?")
+    assert "locate" in nodes(events)
+    assert [each.page for each in answer.citations] == [2]
+
+
 async def test_the_last_seconds_depend_on_the_recording(settings: Settings) -> None:
     async with temporal(settings, TALK, [{"say": "NOT FOUND"}]) as runs:
         _, events = await asked(runs, "What is said about the tour in the last 20 seconds?")
