@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from api.cli.edge import say_json
 from tools.errors import InvalidInput, NotInstalled
+from tools.open import make_home
 from tools.settings import Settings
 
 
@@ -20,6 +21,7 @@ async def measure(
     names = available(kind)
     if name not in names:
         raise InvalidInput(f"There is no {kind} {name!r}.", remedy=f"Choose one of: {', '.join(names)}.", param="name")
+    make_home(settings.home)
     figures = await import_module(f"tests.{kind}.{name}").run(settings.home, data, quick)
     say_json({"name": name, "figures": figures, "machine": machine()})
 
