@@ -1,7 +1,7 @@
 """The agents that can be asked, by name, and what the run keeper needs to know of each."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.graph import StateGraph
@@ -12,13 +12,28 @@ from graphs.events import Answer
 from tools.errors import InvalidInput, NotFound
 
 MODEL = "sutradhar"
-"""The name under which the OpenAI door offers the default agent; `sutradhar/temporal` names one."""
+"""The name of the default agent, the router; `sutradhar/temporal` names one."""
+
+
+INSIDE = "inside"
+"""The key under which `conclude` finds the values of sub-graphs that had not ended: a list of (node, values)."""
+
+
+class Turn(BaseModel):
+    """What was asked in a thread before, and which agent answered what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    question: str
+    answer: str
+    agent: str = ""
 
 
 class Ask(BaseModel):
     """What is put to an agent. `now` is the time that «yesterday» is counted from.
 
-    `options` are the agent's own parameters, as its `options` model takes them.
+    `options` are the agent's own parameters, as its `options` model takes them. `turns` are what the thread said
+    before, the oldest first. `material` is what another agent made for this one: data, never an instruction.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +43,8 @@ class Ask(BaseModel):
     sources: list[str] = []
     now: AwareDatetime | None = None
     options: dict[str, JsonValue] = {}
+    turns: list[Turn] = []
+    material: str = ""
 
 
 class NoOptions(BaseModel):
@@ -51,6 +68,9 @@ class Agent:
     `begin` makes its input from what was asked. `note` says of a node's update what a person wants to know.
     `conclude` makes the answer of a finished state, or the partial one of an unfinished state and the prose so far;
     what the answer has beside prose is its `result`, of the model `result`.
+
+    `follows` says that it reads `Ask.turns` and `Ask.material`; any other agent is told them by the router, in the
+    question. `parts` are agents that it runs as sub-graphs, by the names of their nodes.
     """
 
     name: str
@@ -63,6 +83,13 @@ class Agent:
     options: type[BaseModel] = NoOptions
     result: type[BaseModel] | None = None
     door: Door | None = None
+    follows: bool = False
+    parts: Mapping[str, "Agent"] = field(default_factory=dict)
+
+    def within(self, namespace: Sequence[str]) -> "Agent":
+        """The agent whose nodes have this LangGraph namespace."""
+        name = namespace[0].partition(":")[0] if namespace else ""
+        return self.parts[name].within(namespace[1:]) if name in self.parts else self
 
     def check(self, ask: Ask) -> BaseModel:
         """The ask's options as this agent's model; raises `InvalidInput` naming the first that does not fit."""
@@ -81,9 +108,11 @@ class Agent:
 
 def agents() -> dict[str, Agent]:
     """Every agent that is installed, the default one first."""
+    from graphs.router.graph import router_over
     from graphs.temporal.graph import TEMPORAL
 
-    return {agent.name: agent for agent in (TEMPORAL,)}
+    specialists = (TEMPORAL,)
+    return {agent.name: agent for agent in (router_over(specialists), *specialists)}
 
 
 def agent_of(model: str, among: Mapping[str, Agent]) -> Agent:

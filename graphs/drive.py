@@ -10,8 +10,9 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphRecursionError
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot
 
-from graphs.catalog import Agent
+from graphs.catalog import INSIDE, Agent
 from graphs.context import Context
 from graphs.events import AgentEvent, Failure, Question, RunFinished, Step
 from graphs.live import Live
@@ -51,7 +52,7 @@ class _Steps:
             self.questions.setdefault(interrupt["id"], _question(interrupt["id"], interrupt["value"]))
         update = data["result"] if isinstance(data["result"], Mapping) else {}
         error = data["error"]
-        note = _reason(error) if error else self.agent.note(data["name"], update)
+        note = _reason(error) if error else self.agent.within(namespace).note(data["name"], update)
         self._close(data["id"], note, failed=bool(error))
 
     def fail_open(self, reason: str) -> None:
@@ -157,12 +158,14 @@ class Drive:
         live = self.live
         latest: RunnableConfig = {"configurable": {"thread_id": self.config["configurable"]["thread_id"]}}
         try:
-            state = await asyncio.wait_for(self.graph.aget_state(latest), 10)
+            state = await asyncio.wait_for(self.graph.aget_state(latest, subgraphs=True), 10)
         except TimeoutError:
             _log.warning("run %s: its state could not be read", live.run.run)
             return
         reached = (state.metadata or {}).get("run") == live.run.run
-        answer = self.agent.conclude(state.values if reached else {}, "".join(live.spoken))
+        inside = [(task.name, task.state.values) for task in state.tasks if isinstance(task.state, StateSnapshot)]
+        values = {**state.values, INSIDE: inside} if reached else {}
+        answer = self.agent.conclude(values, "".join(live.spoken))
         if answer is not None:
             live.append(answer)
 

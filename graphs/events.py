@@ -83,6 +83,7 @@ class Answer(Event):
     """The whole answer. `answered` is false for an honest «not in the material».
 
     `result` is what the agent found or made beside the prose, as its declaration says; `artefacts` are its files.
+    `agent` is the one that answered, where the router chose it.
     """
 
     type: Literal["answer"] = "answer"
@@ -91,6 +92,7 @@ class Answer(Event):
     citations: list[Citation]
     result: dict[str, JsonValue] | None = None
     artefacts: tuple[Artefact, ...] = ()
+    agent: str = ""
 
 
 class Question(Event):

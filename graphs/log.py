@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from graphs.events import AGENT_EVENT, AgentEvent, RunFinished
+from graphs.events import AGENT_EVENT, AgentEvent, Answer, RunFinished
 from tools.errors import EngineFailed, NotFound
 
 T = TypeVar("T")
@@ -142,6 +142,12 @@ class EventLog:
             for seq, line in enumerate(body.split(b"\n"), first)
             if seq > after
         ]
+
+    async def answer(self, run: str) -> Answer | None:
+        """What an ended run answered; it stands near its end."""
+        rows = await self._fetch("SELECT body FROM events WHERE run = ? ORDER BY first DESC LIMIT 8", run)
+        said = (AGENT_EVENT.validate_json(line) for (body,) in rows for line in reversed(body.split(b"\n")))
+        return next((event for event in said if isinstance(event, Answer)), None)
 
     async def last(self, run: str) -> int:
         """The highest written number of a run, 0 when nothing is written."""

@@ -20,6 +20,7 @@ from pydantic_core import to_jsonable_python
 
 from graphs.catalog import Agent, Ask, agent_of, agents
 from graphs.context import Context, Ledger
+from graphs.conversation import turns_after
 from graphs.drive import Drive
 from graphs.events import Failure, Question, RunFinished, RunStarted
 from graphs.live import Live
@@ -86,6 +87,8 @@ class Runs:
         agent.check(ask)
         if thread is not None and await self._log.owner(thread) not in (None, tenant):
             raise NotFound(f"There is no thread {thread!r}.", param="thread")
+        if thread is not None and not ask.turns and (before := await self._log.runs(thread, tenant)):
+            ask = ask.model_copy(update={"turns": await turns_after(before[-1], self._log)})
         run = Run(
             run=uuid4().hex,
             tenant=tenant,
@@ -117,11 +120,12 @@ class Runs:
         row = await self._log.run(run, tenant)
         if row.status != "waiting":
             raise Conflict(f"Run {run!r} is {row.status}, not waiting.", remedy="Only a waiting run can be resumed.")
-        options = await self._options(run)
-        if options and value not in options:
-            raise InvalidInput(f"{value!r} is not an option.", remedy=f"Choose one of: {', '.join(options)}.")
+        asked = await self._asked(run)
+        if asked.options and value not in asked.options:
+            raise InvalidInput(f"{value!r} is not an option.", remedy=f"Choose one of: {', '.join(asked.options)}.")
         self._admit(row)
-        await self._begin(row, Command(resume=value), known=True)
+        # by its id: agents side by side may each have asked, and the others ask again
+        await self._begin(row, Command(resume={asked.id: value}), known=True)
 
     async def cancel(self, run: str, *, tenant: str = "local") -> None:
         """Stop a run; it ends as `cancelled` with what it has. A run that has ended stays as it is."""
@@ -133,9 +137,13 @@ class Runs:
 
     async def history(self, thread: str, *, tenant: str = "local", limit: int = 50) -> list[Snapshot]:
         """A thread's checkpoints, the latest first."""
-        row = await self._latest(thread, tenant)
-        graph = self._graphs[row.graph]
-        return [_snapshot(state) async for state in graph.aget_state_history(self._config(row), limit=limit)]
+        latest = {row.graph: row for row in await self.runs(thread, tenant=tenant) if row.graph in self._graphs}
+        found = [
+            _snapshot(state)
+            for row in latest.values()
+            async for state in self._graphs[row.graph].aget_state_history(self._config(row), limit=limit)
+        ]
+        return sorted(found, key=lambda each: each.created or "", reverse=True)[:limit]
 
     async def fork(self, thread: str, checkpoint: str, *, tenant: str = "local", budget: Budget | None = None) -> str:
         """Run again from an earlier checkpoint of a thread, which from then on goes on from there."""
@@ -170,7 +178,8 @@ class Runs:
         """Delete a thread with its runs and checkpoints."""
         row = await self._latest(thread, tenant)
         self._admit(row)
-        await self._saver.adelete_thread(_thread_id(row))
+        for each in {_thread_id(each) for each in await self._log.runs(thread, tenant)}:
+            await self._saver.adelete_thread(each)
         await self._log.forget(thread, tenant)
 
     def draw(self, graph: str) -> str:
@@ -261,18 +270,22 @@ class Runs:
             raise NotFound(f"There is no thread {thread!r}.", param="thread")
         return rows[-1]
 
-    async def _options(self, run: str) -> tuple[str, ...]:
-        options: tuple[str, ...] = ()
+    async def _asked(self, run: str) -> Question:
+        """The last question of a run that waits."""
+        asked: Question | None = None
         after = 0
         while page := await self._log.events(run, after):
             after = page[-1][0]
-            options = next((event.options for _, event in reversed(page) if isinstance(event, Question)), options)
-        return options
+            asked = next((event for _, event in reversed(page) if isinstance(event, Question)), asked)
+        if asked is None:
+            raise Conflict(f"Run {run!r} asks nothing.", remedy="Ask again.")
+        return asked
 
 
 def _thread_id(run: Run) -> str:
-    # the tenant is part of the key, so that no mistake above this line can show one tenant another's thread
-    return f"{run.tenant}/{run.thread}"
+    # the tenant is part of the key, so that no mistake above this line can show one tenant another's thread; and the
+    # graph, because one graph cannot read another's state
+    return f"{run.tenant}/{run.thread}/{run.graph}"
 
 
 def _snapshot(state: StateSnapshot) -> Snapshot:

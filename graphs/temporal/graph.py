@@ -36,12 +36,13 @@ def build() -> StateGraph[State, Context, State, State]:
 
 
 def begin(ask: Ask) -> dict[str, Any]:
-    """The state that a question starts with; the thread keeps its turns."""
+    """The state that a question starts with."""
     return {
         "question": ask.question,
         "knowledge_bases": ask.knowledge_bases,
         "sources": ask.sources,
         "now": ask.now or datetime.now(UTC),
+        "turns": ask.turns,
         "evidence": [],
         "fits": {},
         "draft": "",
@@ -72,4 +73,5 @@ TEMPORAL = Agent(
     begin=begin,
     note=note,
     conclude=conclude,
+    follows=True,
 )

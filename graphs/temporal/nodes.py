@@ -17,7 +17,7 @@ from graphs.temporal.evidence import cite, fuse, place, readable
 from graphs.temporal.memory import around, look, scopes, where_of
 from graphs.temporal.phrases import Phrase
 from graphs.temporal.pinpoint import pinpoint_by_rule
-from graphs.temporal.state import Plan, Search, State, Turn
+from graphs.temporal.state import Plan, Search, State
 from graphs.temporal.understand import general, hinted, language_of, resolve, sought
 from graphs.temporal.verify import Judged, judge_all, refuses
 from graphs.temporal.words import coverage
@@ -124,7 +124,7 @@ async def gather(state: State, runtime: Runtime[Context]) -> Command[Literal["we
     evidence = cite(fuse(state.get("found", []), sought(plan.topic, plan.kind), hinted(plan.question)))
     runtime.context.emit(Evidence(moments=evidence))
     if not evidence:
-        return Command(update=_ended(state, nothing(plan)), goto="__end__")
+        return Command(update={"answer": nothing(plan)}, goto="__end__")
     update: State = {"evidence": evidence}
     if plan.language == "en":
         return Command(update=update, goto="weigh")
@@ -149,7 +149,7 @@ async def weigh(state: State, runtime: Runtime[Context]) -> Command[Literal["pin
     if plan.kind == "moment":
         return Command(update={"fits": fits}, goto="pinpoint")
     if not trusted(plan, evidence, fits, REFUSE_BELOW):
-        return Command(update=_ended(state, nothing(plan)), goto="__end__")
+        return Command(update={"answer": nothing(plan)}, goto="__end__")
     ordered = sorted(state["evidence"], key=lambda each: -fits.get(each.n, -100.0))
     return Command(update={"fits": fits, "evidence": ordered}, goto="draft")
 
@@ -158,7 +158,7 @@ async def pinpoint(state: State, runtime: Runtime[Context]) -> Command[Literal["
     """Answer «when …» with the times of the evidence itself; no model is needed to read a clock."""
     answer = pinpoint_by_rule(state["plan"], state["evidence"], state.get("fits", {}))
     _cite_aloud(runtime, answer)
-    return Command(update=_ended(state, answer), goto="__end__")
+    return Command(update={"answer": answer}, goto="__end__")
 
 
 async def draft(state: State, runtime: Runtime[Context]) -> Command[Literal["verify", "__end__"]]:
@@ -199,7 +199,7 @@ async def verify(state: State, runtime: Runtime[Context]) -> State:
     else:
         answer = extract(plan, evidence, "weak_model", state.get("fits", {}))
     _cite_aloud(runtime, answer)
-    return _ended(state, answer)
+    return {"answer": answer}
 
 
 async def _confirmed(runtime: Runtime[Context], judged: Judged) -> bool:
@@ -224,14 +224,10 @@ def _sure(plan: Plan, fits: Mapping[int, float], least: float) -> bool:
     return general(plan.question) or max(fits.values(), default=least - 1) >= least
 
 
-def _ended(state: State, answer: Answer) -> State:
-    return {"answer": answer, "turns": [Turn(question=state["plan"].question, answer=answer.text)]}
-
-
 def _quoted(state: State, runtime: Runtime[Context], why: Phrase) -> State:
     answer = extract(state["plan"], state["evidence"], why, state.get("fits", {}))
     _cite_aloud(runtime, answer)
-    return _ended(state, answer)
+    return {"answer": answer}
 
 
 def _writer(bench: Bench) -> Row | None:

@@ -5,22 +5,13 @@ from typing import Annotated, Literal, TypedDict
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from graphs.catalog import Turn
 from graphs.events import Answer, Citation
 from knowledge.moments import TimeCondition
 from knowledge.segment import Modality, Segment
 from knowledge.store import Where
 
 Kind = Literal["moment", "fact"]
-
-TURNS = 4
-"""Turns of a thread that follow-up questions may refer to."""
-
-
-class Turn(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    question: str
-    answer: str
 
 
 class Plan(BaseModel):
@@ -55,10 +46,6 @@ class Found(BaseModel):
     rank: int
 
 
-def latest(old: list[Turn], new: list[Turn]) -> list[Turn]:
-    return [*old, *new][-TURNS:]
-
-
 class State(TypedDict, total=False):
     """`fits` are cross-encoder logits by the evidence's number; they are empty where none is installed."""
 
@@ -66,7 +53,7 @@ class State(TypedDict, total=False):
     knowledge_bases: list[str]
     sources: list[str]
     now: AwareDatetime
-    turns: Annotated[list[Turn], latest]
+    turns: list[Turn]
     plan: Plan
     found: Annotated[list[Found], operator.add]
     evidence: list[Citation]

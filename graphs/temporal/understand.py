@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from graphs.temporal.state import Kind, Turn
+from graphs.catalog import Turn
+from graphs.temporal.state import Kind
 from graphs.temporal.stopwords import FRAME, GENERAL, REFERS
 from graphs.temporal.words import content, stem, words
 from knowledge.moments import TimeCondition
@@ -109,13 +110,23 @@ def goes_on(question: str) -> bool:
     return bool(_GOES_ON.search(question)) or (few and refers) or len(content(question)) <= 1
 
 
+def _standing(turns: Sequence[Turn]) -> str:
+    """The last question with those before it that it went on from."""
+    said = turns[-1].question
+    for earlier, later in zip(turns[-2::-1], turns[:0:-1], strict=True):
+        if not goes_on(later.question):
+            break
+        said = f"{earlier.question} {said}"
+    return said
+
+
 def resolve(question: str, times: TimeCondition, turns: Sequence[Turn], language: str) -> tuple[str, str, Kind]:
     """The question as it stands for itself, its topic and kind; a follow-up takes what it lacks from the last turn."""
     kind = kind_of(question, language)
     rest = times.rest.strip() or question
     if not turns or not goes_on(question):
         return question, topic_of(rest, kind) if not times.is_empty or kind == "moment" else question, kind
-    before = turns[-1].question
+    before = _standing(turns)
     joined = f"{before} {question}"
     if kind == "fact":
         kind = kind_of(before, language)

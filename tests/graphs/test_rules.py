@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from graphs.catalog import Turn
 from graphs.events import Citation
 from graphs.speak import Cleaner
 from graphs.temporal.evidence import excerpt, fuse, readable
 from graphs.temporal.pinpoint import pinpoint_by_rule
-from graphs.temporal.state import Found, Plan, Turn
+from graphs.temporal.state import Found, Plan
 from graphs.temporal.understand import kind_of, language_of, resolve, topic_of
 from graphs.temporal.verify import judge, judge_all
 from graphs.temporal.words import content, coverage, names, numbers, sentences
