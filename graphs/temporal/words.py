@@ -5,17 +5,11 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher
 
 from graphs.temporal.stopwords import NUMBERS, STOPWORDS
+from tools.writing.text import as_written, sentences, words
 
-# Indic vowel signs are marks, which \w leaves out; joiners stand inside words too
-_WORD = re.compile(r"[\w\u0900-\u0dff\u200c\u200d]+(?:[.,:]\d+)*(?:['’]\w+)?")
-_ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|No|Prof|Sr|Jr|Gen|Col|Capt|approx|e\.g|i\.e|[A-Z])|\bU\.S)\.$")
-_SENTENCE_END = re.compile(r"(?<=[.!?।॥؟])(?:\s*\[\d+\](?:\s*,?\s*\[\d+\])*)?[\"'”’)]*(?=\s|$)")
+__all__ = ["alike", "content", "coverage", "marks", "names", "numbers", "sentences", "stem", "without_marks", "words"]
+
 _MARK = re.compile(r"\[(\d+)\]")
-
-
-def words(text: str) -> list[str]:
-    """Words in order, lower case, numbers without thousands separators."""
-    return [re.sub(r"(?<=\d),(?=\d{3})", "", word.lower()) for word in _WORD.findall(text)]
 
 
 def stem(word: str) -> str:
@@ -43,7 +37,7 @@ def names(text: str) -> set[str]:
     """Stems of words with a capital that do not begin a sentence."""
     found: set[str] = set()
     for sentence in sentences(text):
-        plain = _WORD.findall(_MARK.sub(" ", sentence))
+        plain = as_written(_MARK.sub(" ", sentence))
         found.update(stem(word.lower()) for word in plain[1:] if word[0].isupper() and word.lower() not in STOPWORDS)
     return found
 
@@ -67,19 +61,6 @@ def coverage(wanted: Iterable[str], text: str) -> float:
     there = set(content(text))
     found = sum(weight for word, weight in weights.items() if word in there or any(alike(word, each) for each in there))
     return found / sum(weights.values())
-
-
-def sentences(text: str) -> list[str]:
-    """Sentences with their citation marks; a mark after the full stop belongs to the sentence before it."""
-    found, start = list[str](), 0
-    for end in _SENTENCE_END.finditer(text):
-        piece = text[start : end.end()].strip()
-        if not piece or _ABBREVIATION.search(piece):
-            continue
-        found.append(piece)
-        start = end.end()
-    rest = text[start:].strip()
-    return [*found, rest] if rest else found
 
 
 def marks(text: str) -> list[int]:

@@ -1,0 +1,1 @@
+"""What can be measured of a text: how it reads, how it repeats itself, how it will be found."""
