@@ -11,6 +11,7 @@ ROOMS = (
     "tools.listening",
     "tools.looking",
     "tools.embedding_tools",
+    "tools.web.searching",
     "tools.writing.measure",
     "knowledge.tools",
 )

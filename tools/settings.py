@@ -86,6 +86,37 @@ class Budget(_Section):
     """Prompt and completion tokens over all chat calls."""
 
 
+class Web(_Section):
+    """The open web: who searches it, what may be read of it, and what an answer may cost."""
+
+    searxng: str = ""
+    """Address of a SearXNG, asked before any other, also on this network; its `search.formats` must have `json`."""
+    keys: dict[str, SecretStr] = {}
+    """Keys of search engines, asked in this order: `{"tavily": "", "brave": "", "serper": "", "exa": ""}`."""
+    free: list[str] = ["wikipedia", "arxiv"]
+    """Sources that are searched without a key."""
+    addresses: dict[str, str] = {}
+    """Other addresses of search engines, such as a mirror: `{"wikipedia": "https://wiki.example"}`."""
+    allow: list[str] = []
+    """Hosts that may be read though they are not on the open web, or on an odd port: `["wiki.lan:8080"]`."""
+    robots: bool = True
+    """Do not read what a site's robots.txt keeps from programs, unless a person gave the address."""
+    user_agent: str = "Sutradhar/0.1 (+https://github.com/sutradhar/sutradhar)"
+    """What we call ourselves."""
+    page_bytes: Annotated[int, Field(ge=1)] = 20 * 1024**2
+    """Largest answer, unpacked."""
+    ratio: Annotated[float, Field(ge=1)] = 100.0
+    """Highest compression ratio of an answer beyond a megabyte."""
+    page_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """Longest that one address may take, with its redirects."""
+    slowest: Annotated[int, Field(ge=0)] = 1_000
+    """Bytes a second below which an answer is given up after a few seconds."""
+    redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    """Most redirects of one address."""
+    fresh_hours: Annotated[float, Field(ge=0)] = 24.0
+    """How long a page that was read is not fetched again."""
+
+
 class Settings(BaseSettings):
     """Sutradhar's settings: `SUTRADHAR_PORT`-style variables, nested by two underscores, or a `.env` file."""
 
@@ -115,7 +146,7 @@ class Settings(BaseSettings):
     commercial: bool = False
     """Refuse models whose licence forbids commercial use and take the permitted peer."""
     offline: bool = False
-    """Never fetch; a missing model is an error that names the command to fetch it."""
+    """Never fetch: a missing model is an error that names the command, and of the web only `web.allow` is read."""
     api_keys: dict[str, SecretStr] = {}
     """Keys of remote model providers: `{"openai": "...", "anthropic": "..."}`."""
     watch: Path | None = None
@@ -125,3 +156,4 @@ class Settings(BaseSettings):
     store: Store = Store()
     limits: Limits = Limits()
     budget: Budget = Budget()
+    web: Web = Web()

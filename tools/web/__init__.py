@@ -1,0 +1,1 @@
+"""The open web, through one guarded fetcher: addresses are checked and pinned, answers bounded, pages made readable."""
