@@ -1,6 +1,7 @@
 """The OpenAI-compatible door: the agents and the local chat models as models, and embeddings."""
 
 import base64
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
@@ -12,8 +13,9 @@ from api.completions import Completion, completion_frames
 from api.deps import BenchDep, HostDep, TenantDep
 from api.proxy import forward
 from api.sse import EventStream
-from graphs.catalog import MODEL, Ask
+from graphs.catalog import MODEL, Ask, Turn
 from graphs.context import guess_tokens
+from graphs.conversation import LAST, TURNS
 from tools.bench import Bench
 from tools.catalog import Row
 from tools.embedding import TEXT_EMBEDDING, TextEmbedding, Vectors
@@ -57,6 +59,15 @@ class ChatRequest(BaseModel):
             raise InvalidInput("There is no user message with text.", param="messages")
         return said[:20_000]
 
+    def turns(self) -> list[Turn]:
+        """What was said before; clients of this door send it with each question."""
+        spoken = [(message.role, message.text()) for message in self.messages if message.role in ("user", "assistant")]
+        return [
+            Turn(question=asked[:LAST], answer=answer[:LAST])
+            for (who, asked), (other, answer) in pairwise(spoken)
+            if (who, other) == ("user", "assistant") and asked.strip()
+        ][-TURNS:]
+
 
 class EmbeddingRequest(BaseModel):
     """OpenAI's request. `input_type` is an addition: some models mark queries differently from passages."""
@@ -78,7 +89,8 @@ async def chat_completions(asked: ChatRequest, host: HostDep, tenant: TenantDep,
     """Ask an agent (`sutradhar`, `sutradhar/<graph>`) or a chat model of the catalogue."""
     if not is_agent(asked.model):
         return await forward(asked.model_dump(exclude_unset=True), bench, host.streams)
-    ask = Ask(question=asked.question(), knowledge_bases=asked.knowledge_bases, sources=asked.sources)
+    turns = [] if asked.thread else asked.turns()
+    ask = Ask(question=asked.question(), knowledge_bases=asked.knowledge_bases, sources=asked.sources, turns=turns)
     host.streams.admit()
     budget = asked.budget.within(host.settings.budget)
     run = await host.runs.start(asked.model, ask, thread=asked.thread, tenant=tenant, budget=budget)

@@ -13,12 +13,12 @@ from uuid import uuid4
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.serde import _msgpack
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, StateSnapshot
 from pydantic_core import to_jsonable_python
 
 from graphs.catalog import Agent, Ask, agent_of, agents
+from graphs.checkpoints import Checkpoints, open_checkpoints
 from graphs.context import Context, Ledger
 from graphs.conversation import turns_after
 from graphs.drive import Drive
@@ -43,7 +43,8 @@ RUNS: "Part[Runs]" = Part("runs")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A thread's state at one checkpoint. `next` are the nodes that would run from it; `values` is JSON."""
+    """A thread's state at one checkpoint. `next` are the nodes that would run from it; `values` is JSON; `within` is
+    the node whose own state it is, where that is a sub-graph."""
 
     checkpoint: str
     parent: str | None
@@ -52,12 +53,13 @@ class Snapshot:
     next: tuple[str, ...]
     created: str | None
     values: dict[str, Any]
+    within: str = ""
 
 
 class Runs:
     """All runs of one home, opened by `open_runs`. `bench` has them as `RUNS`, for tools that ask agents."""
 
-    def __init__(self, bench: Bench, log: EventLog, saver: AsyncSqliteSaver, among: Mapping[str, Agent]) -> None:
+    def __init__(self, bench: Bench, log: EventLog, saver: Checkpoints, among: Mapping[str, Agent]) -> None:
         self.agents = dict(among)
         self.bench = replace(bench, parts={**bench.parts, RUNS.name: self})
         self._log = log
@@ -139,14 +141,18 @@ class Runs:
         """A thread's checkpoints, the latest first."""
         latest = {row.graph: row for row in await self.runs(thread, tenant=tenant) if row.graph in self._graphs}
         found = [
-            _snapshot(state)
+            _snapshot(state, namespace)
             for row in latest.values()
-            async for state in self._graphs[row.graph].aget_state_history(self._config(row), limit=limit)
+            for namespace in await self._saver.namespaces(_thread_id(row), limit)
+            async for state in self._graphs[row.graph].aget_state_history(_place(row, namespace), limit=limit)
         ]
         return sorted(found, key=lambda each: each.created or "", reverse=True)[:limit]
 
     async def fork(self, thread: str, checkpoint: str, *, tenant: str = "local", budget: Budget | None = None) -> str:
-        """Run again from an earlier checkpoint of a thread, which from then on goes on from there."""
+        """Run again from an earlier checkpoint of a thread, which from then on goes on from there.
+
+        From a checkpoint within an agent it is a run of this agent.
+        """
         states = {state.checkpoint: state for state in await self.history(thread, tenant=tenant, limit=1_000)}
         if checkpoint not in states:
             raise NotFound(f"Thread {thread!r} has no checkpoint {checkpoint!r}.", param="checkpoint")
@@ -155,10 +161,13 @@ class Runs:
         rows = {row.run: row for row in await self._log.runs(thread, tenant)}
         origin = rows.get(states[checkpoint].run) or list(rows.values())[-1]
         limits = budget.model_dump_json() if budget else origin.budget
-        run = Run(
-            uuid4().hex, tenant, thread, origin.graph, origin.ask, limits, checkpoint, tries=1, created=time.time()
-        )
+        graph = states[checkpoint].within or origin.graph
+        if graph != origin.graph and graph not in self.agents[origin.graph].parts:
+            raise Conflict(f"Checkpoint {checkpoint!r} is inside a step of {graph!r}.", remedy="Choose an earlier one.")
+        run = Run(uuid4().hex, tenant, thread, graph, origin.ask, limits, checkpoint, tries=1, created=time.time())
         self._admit(run)
+        if graph != origin.graph:
+            await self._saver.lift(_thread_id(origin), checkpoint, _thread_id(run))
         return await self._begin(run, None, checkpoint=checkpoint)
 
     async def run(self, run: str, *, tenant: str = "local") -> Run:
@@ -288,7 +297,11 @@ def _thread_id(run: Run) -> str:
     return f"{run.tenant}/{run.thread}/{run.graph}"
 
 
-def _snapshot(state: StateSnapshot) -> Snapshot:
+def _place(run: Run, namespace: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": _thread_id(run), "checkpoint_ns": namespace}}
+
+
+def _snapshot(state: StateSnapshot, namespace: str) -> Snapshot:
     metadata: Mapping[str, Any] = state.metadata or {}
     parent = (state.parent_config or {}).get("configurable", {}).get("checkpoint_id")
     return Snapshot(
@@ -299,6 +312,7 @@ def _snapshot(state: StateSnapshot) -> Snapshot:
         next=state.next,
         created=state.created_at,
         values=to_jsonable_python(state.values, fallback=repr),
+        within="/".join(part.partition(":")[0] for part in namespace.split("|")),
     )
 
 
@@ -317,12 +331,7 @@ async def open_runs(
         )
     home = bench.settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    threads = home / "threads.sqlite"
-    threads.touch(mode=0o600)
-    async with open_log(home / "runs.sqlite") as log, AsyncSqliteSaver.from_conn_string(str(threads)) as saver:
-        await saver.setup()
-        # 2.4 times faster than FULL; in WAL mode a power cut can lose the last steps but never harm the file
-        await saver.conn.execute("PRAGMA synchronous = NORMAL")
+    async with open_log(home / "runs.sqlite") as log, open_checkpoints(home / "threads.sqlite") as saver:
         runs = Runs(bench, log, saver, among or agents())
         try:
             if resume:

@@ -11,10 +11,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from graphs.catalog import Agent, Ask
+from graphs.catalog import Agent, Ask, agents
 from graphs.context import Context, Ledger
 from graphs.events import Answer
-from graphs.temporal.graph import TEMPORAL
 
 
 class Question(TypedDict):
@@ -29,9 +28,14 @@ class _Both(Question, Said):
     pass
 
 
+def router() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The router over all agents, with a plain question as its input."""
+    return _with_bench(agents()["router"])
+
+
 def temporal() -> CompiledStateGraph[Any, Any, Any, Any]:
     """The temporal agent with a plain question as its input."""
-    return _with_bench(TEMPORAL)
+    return _with_bench(agents()["temporal"])
 
 
 def _with_bench(agent: Agent) -> CompiledStateGraph[Any, Any, Any, Any]:

@@ -90,6 +90,28 @@ def ask(
 
 
 @app.command()
+def agent(
+    name: Annotated[str, typer.Argument(help="The agent, such as `temporal`; an unknown one lists them.")],
+    question: str,
+    *,
+    set: Annotated[list[str] | None, typer.Option("--set", help="One of its options, `key=value`; repeats.")] = None,
+    options: Annotated[str, typer.Option("--options", help="Its options as a JSON object.")] = "{}",
+    kb: Annotated[list[str] | None, typer.Option("--kb", help="Only this knowledge base; may be repeated.")] = None,
+    source: Annotated[list[str] | None, typer.Option("--source", help="Only this source; may be repeated.")] = None,
+    json: Json = False,
+) -> None:
+    """Put a task to one agent, with its own options; `--json` has its whole result and its files."""
+    from api.cli.ask import Question, options_of
+    from api.cli.ask import ask as work
+    from api.cli.edge import failing, run, settings
+
+    with failing(as_json=json):
+        given = options_of(options, set or [])
+    asked = Question(question, knowledge_bases=kb or [], sources=source or [], graph=name, options=given)
+    run(work(settings(), asked, as_json=json, whole=True), as_json=json)
+
+
+@app.command()
 def demo() -> None:
     """Fetch the small models, ingest a film and documents through Prefect, and check the answers to five questions."""
     from api.cli.edge import run, settings

@@ -1,18 +1,20 @@
 """`sutradhar ask`: live steps, streamed words, citations as `file 00:07-00:12`."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from rich.markup import escape
 
 from api.cli.edge import err, out, say_json
 from api.cli.host import RunningHost, running_host
 from graphs.events import AGENT_EVENT, AgentEvent, Answer, Citation, Evidence, Failure, RunFinished, Step, Token
 from knowledge.segment import moment
-from tools.errors import from_body
+from tools.errors import InvalidInput, from_body
 from tools.events import ModelEvent
 from tools.settings import Settings
 
@@ -23,6 +25,24 @@ class Question:
     knowledge_bases: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     graph: str = "sutradhar"
+    options: dict[str, JsonValue] = field(default_factory=dict)
+
+
+def options_of(text: str, pairs: list[str]) -> dict[str, JsonValue]:
+    """An agent's options out of a JSON object and `key=value` pairs, which win; lists and objects are JSON."""
+    try:
+        options = TypeAdapter(dict[str, JsonValue]).validate_json(text)
+    except ValidationError as error:
+        raise InvalidInput(f"{text[:80]!r} is no JSON object.", remedy='Write {"key": "value"}.') from error
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise InvalidInput(f"{pair[:80]!r} sets nothing.", remedy="Write --set key=value.")
+        try:
+            options[key.strip()] = json.loads(value) if value.lstrip()[:1] in ("[", "{") else value
+        except ValueError as error:
+            raise InvalidInput(f"The value of {key!r} is no JSON: {error}.") from error
+    return options
 
 
 @dataclass
@@ -47,12 +67,14 @@ class Told:
                 self.steps.append(event)
 
 
-async def ask(settings: Settings, question: Question, *, as_json: bool) -> None:
-    """Ask the running host, or work alone when there is none."""
+async def ask(settings: Settings, question: Question, *, as_json: bool, whole: bool = False) -> None:
+    """Ask the running host, or work alone when there is none; `whole` also tells what was made beside the prose."""
     started = time.perf_counter()
     told = await hear(settings, question, aloud=not as_json)
     if as_json:
-        say_json(_summary(told, round(time.perf_counter() - started, 3)))
+        summary = _summary(told, round(time.perf_counter() - started, 3))
+        made = told.answer.model_dump(mode="json", include={"agent", "result", "artefacts"}) if told.answer else {}
+        say_json(summary | made if whole else summary)
 
 
 async def hear(settings: Settings, question: Question, *, aloud: bool) -> Told:
@@ -82,7 +104,12 @@ async def _asking(settings: Settings, question: Question) -> AsyncIterator[Async
         bench, runs = await stack.enter_async_context(open_alone(settings))
         from graphs.catalog import Ask
 
-        asked = Ask(question=question.text, knowledge_bases=question.knowledge_bases, sources=question.sources)
+        asked = Ask(
+            question=question.text,
+            knowledge_bases=question.knowledge_bases,
+            sources=question.sources,
+            options=question.options,
+        )
         run = await runs.start(question.graph, asked, tenant=bench.tenant)
         yield (event async for _, event in runs.stream(run, tenant=bench.tenant))
 
@@ -93,6 +120,7 @@ async def _from_host(host: RunningHost, question: Question) -> AsyncIterator[Age
         "knowledge_bases": question.knowledge_bases,
         "sources": question.sources,
         "graph": question.graph,
+        "options": question.options,
     }
     async for _, data in host.stream("POST", "/api/v1/chat", json=body):
         if "error" in data:
@@ -134,6 +162,8 @@ def _conclude(told: Told, seconds: float) -> None:
             out.print(
                 f"  [bold]\\[{citation.n}][/bold] {escape(place(citation))}  [dim]{escape(citation.text[:100])}[/dim]"
             )
+        for file in answer.artefacts:
+            out.print(f"  {escape(file.name)}  [dim]{file.size:,} bytes, /api/v1/media/{file.media}[/dim]")
     if told.finished is not None and told.finished.reason:
         err.print(f"[yellow]{told.finished.status}[/yellow]: {escape(told.finished.reason)}")
     err.print(f"[dim]{seconds:.1f} s[/dim]")

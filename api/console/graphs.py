@@ -23,7 +23,8 @@ _DONE = "classDef past fill:#dfeadf,stroke:#3c7d4e,color:#1f2532"
 
 def light(mermaid: str, running: set[str], past: set[str]) -> str:
     """The drawing with its running and finished nodes marked."""
-    names = {node: re.sub(r"\W", "_", node.rsplit("/", 1)[-1]) for node in running | past}
+    # LangGraph writes the node of a sub-graph as `agent\\3anode`, and draws the sub-graph's own node as a frame
+    names = {node: "\\3a".join(re.sub(r"\W", "_", part) for part in node.split("/")) for node in running | past}
     lines = [mermaid.rstrip(), _LIT, _DONE]
     lines += [f"class {names[node]} past" for node in sorted(past - running)]
     lines += [f"class {names[node]} lit" for node in sorted(running)]

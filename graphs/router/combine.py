@@ -6,7 +6,7 @@ from typing import Any
 
 from graphs.catalog import INSIDE, Agent
 from graphs.events import Answer, Citation
-from graphs.router.state import Part, Route, Said
+from graphs.router.state import Answered, Combined, Part, Route, Said
 
 
 def combined(route: Route, said: Sequence[Said]) -> Answer:
@@ -21,11 +21,12 @@ def combined(route: Route, said: Sequence[Said]) -> Answer:
         text, moved = _renumbered(each.answer, len(citations))
         texts.append(_headed(route.parts[each.number], text) if len(shown) > 1 else text)
         citations += moved
+    made = Combined(parts=[_part(route.parts[each.number], each) for each in ordered])
     return Answer(
         text="\n\n".join(texts),
         answered=any(each.answer.answered for each in shown),
         citations=citations,
-        result={"parts": [_part(route.parts[each.number], each) for each in ordered]},
+        result=made.model_dump(mode="json"),
         artefacts=tuple(file for each in ordered for file in each.answer.artefacts),
         agent=route.parts[-1].agent,
     )
@@ -65,10 +66,6 @@ def _headed(part: Part, text: str) -> str:
     return f"**{part.question.strip()}**\n\n{text}"
 
 
-def _part(part: Part, said: Said) -> dict[str, Any]:
-    return {
-        "agent": part.agent,
-        "question": part.question,
-        "failure": said.failure,
-        **said.answer.model_dump(mode="json", include={"text", "answered", "citations", "result"}),
-    }
+def _part(part: Part, said: Said) -> Answered:
+    kept = said.answer.model_dump(include={"text", "answered", "citations", "result"})
+    return Answered(agent=part.agent, question=part.question, failure=said.failure, **kept)

@@ -10,7 +10,7 @@ from graphs.catalog import Agent, Ask
 from graphs.context import Context
 from graphs.events import Answer
 from graphs.router import combine, nodes
-from graphs.router.state import State
+from graphs.router.state import Combined, State
 
 
 def router_over(agents: Iterable[Agent]) -> Agent:
@@ -24,6 +24,7 @@ def router_over(agents: Iterable[Agent]) -> Agent:
         begin=begin,
         note=note,
         conclude=partial(combine.partial, among),
+        result=Combined,
         follows=True,
         parts=among,
     )

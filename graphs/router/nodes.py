@@ -16,7 +16,7 @@ from graphs.context import Context
 from graphs.events import AgentEvent, Answer, Cited, Token
 from graphs.router.combine import combined
 from graphs.router.handing import ask_for, prompt
-from graphs.router.rules import DEFAULT, choose
+from graphs.router.rules import choose, default
 from graphs.router.state import Part, Route, Said, State, Task
 from graphs.speak import speak
 from tools.errors import BudgetSpent, SutradharError
@@ -104,7 +104,9 @@ async def _asked(message: str, agents: Mapping[str, Agent], context: Context) ->
     word = re.sub(r"\W.*", "", said.strip().lower(), flags=re.DOTALL)
     if word in agents:
         return Route(parts=(Part(agent=word, question=message, why="a model chose it"),), how="model")
-    return Route(parts=(Part(agent=DEFAULT, question=message, why="nothing told what else is meant"),), how="default")
+    return Route(
+        parts=(Part(agent=default(agents), question=message, why="nothing told what else is meant"),), how="default"
+    )
 
 
 def _quiet(emit: Callable[[AgentEvent], None]) -> Callable[[AgentEvent], None]:

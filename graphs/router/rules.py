@@ -1,7 +1,7 @@
 """Which agent a message is for, by rules: what it tells to be made, in English and Hindi."""
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from graphs.catalog import Turn
@@ -184,9 +184,14 @@ def continues(message: str, turns: Sequence[Turn]) -> bool:
     return short and bool(cue("edit").match(said) or cue("refer", "you").search(said) or _GOES_ON.search(message))
 
 
-def choose(message: str, turns: Sequence[Turn], among: Set[str]) -> Route | None:
+def default(among: Collection[str]) -> str:
+    """Who answers what is meant for nobody else."""
+    return DEFAULT if DEFAULT in among else next(iter(among))
+
+
+def choose(message: str, turns: Sequence[Turn], among: Collection[str]) -> Route | None:
     """The parts of a message; None where the rules cannot tell."""
-    before = turns[-1].agent if turns and turns[-1].agent in among else ""
+    before = _before(turns, among)
     cut = pieces(message)
     heard = [hear(piece) for piece in cut]
     if before and len(cut) == 1 and not _another(heard[0], before) and continues(message, turns):
@@ -195,15 +200,25 @@ def choose(message: str, turns: Sequence[Turn], among: Set[str]) -> Route | None
         known = [each if each.agent in among else Heard("", each.why) for each in heard]
         if len(cut) > 1 or not heard[0].agent:
             return None if not any(each.strong for each in known) else _one(message, known, among)
-        return Route(parts=(Part(agent=DEFAULT, question=message, why=f"there is no {heard[0].agent} agent"),))
+        return Route(parts=(Part(agent=default(among), question=message, why=f"there is no {heard[0].agent} agent"),))
     return Route(parts=_parts(_merged(cut, heard, message), turns))
+
+
+def _before(turns: Sequence[Turn], among: Collection[str]) -> str:
+    """The agent that answered last; a client that sends the conversation itself does not know it."""
+    if not turns:
+        return ""
+    if turns[-1].agent:
+        return turns[-1].agent if turns[-1].agent in among else ""
+    route = choose(turns[-1].question, turns[:-1], among)
+    return route.parts[-1].agent if route else ""
 
 
 def _another(heard: Heard, before: str) -> bool:
     return heard.strong and heard.agent != before
 
 
-def _one(message: str, heard: Sequence[Heard], among: Set[str]) -> Route:
+def _one(message: str, heard: Sequence[Heard], among: Collection[str]) -> Route:
     strong = next(each for each in heard if each.strong and each.agent in among)
     return Route(parts=(Part(agent=strong.agent, question=message, why=strong.why),))
 

@@ -3,10 +3,10 @@
 import operator
 from typing import Annotated, Literal, TypedDict
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from graphs.catalog import Ask
-from graphs.events import Answer
+from graphs.events import Answer, Citation
 
 How = Literal["rule", "model", "default"]
 
@@ -41,6 +41,24 @@ class Said(BaseModel):
     number: int
     answer: Answer
     failure: str = ""
+
+
+class Answered(BaseModel):
+    """What one agent answered to its part of a message."""
+
+    agent: str
+    question: str
+    text: str
+    answered: bool
+    citations: list[Citation] = []
+    result: dict[str, JsonValue] | None = None
+    failure: str = ""
+
+
+class Combined(BaseModel):
+    """The router's result where several agents answered."""
+
+    parts: list[Answered]
 
 
 class State(TypedDict, total=False):

@@ -22,6 +22,7 @@ from graphs.asking import agent_tool
 from graphs.catalog import Agent
 from graphs.context import Context
 from graphs.events import Answer, Citation, Evidence, Token
+from graphs.router.graph import router_over
 from graphs.runs import open_runs
 from knowledge.library import LIBRARY, open_library
 from knowledge.segment import Segment
@@ -179,6 +180,6 @@ async def open_fake_host(settings: Settings, metrics: Metrics) -> AsyncIterator[
     """A host with real runs over a scripted graph."""
     async with open_bench(settings, catalog=CATALOG) as bare, open_library(":memory:") as library:
         bench = replace(bare, parts={LIBRARY.name: library, STORE.name: Remembered()})
-        async with open_runs(bench, among={"scripted": SCRIPTED}) as runs:
+        async with open_runs(bench, among={"scripted": SCRIPTED, "router": router_over([SCRIPTED])}) as runs:
             tools = Toolbox([echo, break_, wait, agent_tool(SCRIPTED)])
             yield Host(settings, runs.bench, tools, runs, Streams(settings.server.streams), metrics)

@@ -13,8 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import app
+from api.cli.ask import options_of
 from api.discovery import find, only_host, wait_for
 from tests.api.conftest import serve
+from tools.errors import InvalidInput
 from tools.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -104,6 +106,25 @@ async def test_ask_uses_the_running_host(settings: Settings) -> None:
     assert "a.mp4 00:07-00:12" in shown.stdout
     assert "recall" in shown.stderr
     assert failed.returncode == 1
+
+
+async def test_an_agent_is_given_its_own_options(settings: Settings) -> None:
+    async with serve(settings):
+        told = one_object(await asyncio.to_thread(call, settings.home, "agent", "scripted", "one two", "--json"))
+        wrong = await asyncio.to_thread(call, settings.home, "agent", "scripted", "one", "--set", "depth=3", "--json")
+        unknown = await asyncio.to_thread(call, settings.home, "agent", "nobody", "one")
+        routed = one_object(await asyncio.to_thread(call, settings.home, "agent", "router", "one two", "--json"))
+    assert (told["answer"], told["result"], told["artefacts"]) == ("one two", None, [])
+    assert "'depth'" in one_object(wrong)["error"]["message"]
+    assert "The agents are: scripted, router" in unknown.stderr
+    assert (routed["answer"], routed["agent"]) == ("one two", "scripted")
+
+
+def test_options_of_an_agent() -> None:
+    assert options_of('{"a": 1, "b": 2}', ["b=x=y", "c=[1, 2]", "d="]) == {"a": 1, "b": "x=y", "c": [1, 2], "d": ""}
+    for text, pairs in (("[]", []), ("{}", ["a"]), ("{}", ["=1"]), ("{}", ["a={"])):
+        with pytest.raises(InvalidInput):
+            options_of(text, pairs)
 
 
 async def test_a_host_of_another_home_is_not_used(settings: Settings, tmp_path: Path) -> None:

@@ -149,6 +149,17 @@ async def test_the_running_node_is_lit_and_states_are_listed(console: str, page:
     assert "go on" in await page.inner_text(".json")
 
 
+async def test_the_running_node_of_a_sub_graph_is_lit(console: str, page: "Page") -> None:
+    await page.goto(f"{console}/graphs")
+    await page.click(".q-select >> nth=0")
+    await page.click(".q-menu >> text=Any question")
+    await page.wait_for_selector("svg >> text=combine")
+    await page.fill("input[placeholder='A question']", "wait here")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".node.lit >> text=recall", timeout=15_000)
+    await page.wait_for_selector(".node.past >> text=route")
+
+
 async def test_a_model_is_loaded_and_shown_in_memory(console: str, page: "Page") -> None:
     await page.goto(f"{console}/models")
     await page.click("button:has-text('Load')")

@@ -43,6 +43,21 @@ async def test_chat_streamed(open_door: Served) -> None:
     assert (chunks[-2].model_extra or {})["citations"][0]["start"] == 7.0
 
 
+async def test_what_was_said_before_is_heard(open_door: Served) -> None:
+    said = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Write a poem"},
+        {"role": "assistant", "content": "Rain."},
+        {"role": "user", "content": "make it longer"},
+    ]
+    async with _client(open_door) as client, open_door.client() as http:
+        await client.chat.completions.create(model="sutradhar/router", messages=said)  # type: ignore[arg-type]
+        threads = (await http.get("/api/v1/threads")).json()
+        newest = (await http.get(f"/api/v1/threads/{threads[0]['thread']}/history")).json()
+    asked = next(each["values"]["ask"] for each in newest if "ask" in each["values"])
+    assert asked["turns"] == [{"question": "Write a poem", "answer": "Rain.", "agent": ""}]
+
+
 async def test_failures_are_the_clients_own(open_door: Served) -> None:
     async with _client(open_door) as client:
         with pytest.raises(openai.NotFoundError, match="no model"):
@@ -71,7 +86,7 @@ async def test_a_budget_is_told_as_length(open_door: Served) -> None:
 async def test_models(open_door: Served) -> None:
     async with _client(open_door) as client:
         listed = [model.id async for model in await client.models.list()]
-        assert listed[:2] == ["sutradhar", "sutradhar/scripted"]
+        assert listed[:3] == ["sutradhar", "sutradhar/scripted", "sutradhar/router"]
         assert (await client.models.retrieve("sutradhar/scripted")).object == "model"
         with pytest.raises(openai.NotFoundError):
             await client.models.retrieve("sutradhar/nothing")

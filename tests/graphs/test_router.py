@@ -9,6 +9,7 @@ import pytest
 
 from graphs.catalog import MODEL
 from graphs.events import AgentEvent, Answer, Cited, Evidence, Question, Step, Token
+from graphs.router.state import Combined
 from graphs.runs import Runs
 from tests.graphs.conftest import ending, heard
 from tests.graphs.specialists import routed
@@ -70,8 +71,7 @@ async def test_one_agent_hands_over_to_the_next(bench: Bench) -> None:
         events = await told(runs, "Research coffee and write a blog post about it")
     answer = answer_of(events)
     assert answer.text == "content: write a blog post about it <research: Research coffee [1]> [1]"
-    assert answer.result is not None
-    assert [part["agent"] for part in answer.result["parts"]] == ["research", "content"]
+    assert [part.agent for part in Combined.model_validate(answer.result).parts] == ["research", "content"]
     assert [node for node, _ in steps(events) if "/" not in node] == [
         "route",
         "research",
@@ -189,6 +189,20 @@ async def test_a_fork_runs_the_agent_again(bench: Bench) -> None:
         events = await heard(runs, await runs.fork("t", before.checkpoint))
     assert [node for node, _ in steps(events)] == ["content/read", "content/work", "content", "combine"]
     assert answer_of(events).text == "content: Write a poem about rain [1]"
+
+
+async def test_a_fork_inside_an_agent_goes_on_as_a_run_of_this_agent(bench: Bench) -> None:
+    async with routed(bench) as runs:
+        await told(runs, "Write a poem about rain", thread="t")
+        inside = next(each for each in await runs.history("t") if each.within == "content" and each.next == ("work",))
+        assert inside.values["read"] == "Write a poem about rain"
+        run = await runs.fork("t", inside.checkpoint)
+        events = await heard(runs, run)
+        assert (await runs.run(run)).graph == "content"
+        again = await told(runs, "make it shorter", thread="t")
+    assert [node for node, _ in steps(events)] == ["work"]
+    assert answer_of(events).text == "content: Write a poem about rain [1]"
+    assert answer_of(again).text == "content: make it shorter after 'Write a poem about rain' [1]"
 
 
 async def test_a_killed_host_goes_on_inside_the_agent(bench: Bench) -> None:

@@ -166,6 +166,16 @@ def test_follow_ups(before: str, message: str, agent: str, recalls: bool) -> Non
     assert (route.parts[0].agent, route.parts[0].recalls) == (agent, recalls)
 
 
+def test_a_conversation_that_does_not_say_who_answered() -> None:
+    turns = [
+        Turn(question="Write a poem about rain", answer="Drip."),
+        Turn(question="make it longer", answer="Drip, drop."),
+    ]
+    route = choose("and a bit more cheerful", turns, AGENTS)
+    assert route is not None
+    assert route.parts[0].agent == "content"
+
+
 def test_an_agent_that_is_not_installed() -> None:
     route = choose("Write a Python function that adds", [], {"temporal", "content"})
     assert route is not None
