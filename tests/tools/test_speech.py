@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import jiwer
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, ListenOptions, Span
+from tools.speech.coverage import missed, says_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.scripted import Loudness, ScriptedSpeech
 from tools.speech.silero import close_gaps, hysteresis, padded, runs
+from tools.speech.whisper import Whisper
 from tools.speech.windows import quietest, windows
 
 Engine = Callable[[str], Any]
@@ -114,6 +117,42 @@ def test_the_third_telling_is_no_news() -> None:
         True,
         False,
     ]
+
+
+def test_speech_without_text_is_told_by_the_turns() -> None:
+    turns = [Span(0, 4), Span(5, 7), Span(7.5, 9)]
+    assert missed(turns, 3.9, 9) == Span(5, 9)
+    assert missed(turns, 8.2, 9) is None
+    assert missed([], 0, 60) is None
+    assert says_again("been surpassed.", "has never been Surpassed")
+    assert not says_again("Ask not.", "has never been surpassed")
+
+
+class Forgetful:
+    """A model that ends each pass after its first sentence, and loops in the second."""
+
+    said = {0.0: "The first sentence.", 5.0: "so so so so so so", 10.0: "The last."}
+
+    def __init__(self) -> None:
+        self.passes = list[list[float]]()
+
+    def transcribe(self, audio: Any, *, clip_timestamps: list[float], **options: Any) -> tuple[list[Any], Any]:
+        self.passes.append(clip_timestamps)
+        start = clip_timestamps[0]
+        at = min(self.said, key=lambda second: abs(second - start))
+        again = len(self.passes) > 1 and at == 5.0
+        text = "The second." if again else self.said[at]
+        segment = SimpleNamespace(start=at, end=at + 4.0, text=text, no_speech_prob=0.0, avg_logprob=-0.2, words=None)
+        return [segment], SimpleNamespace(language="en")
+
+
+def test_what_a_pass_left_out_is_listened_to_again() -> None:
+    engine, model = Whisper.__new__(Whisper), Forgetful()
+    engine._model = model
+    turns = [Span(0, 4), Span(5, 9)]
+    heard = list(engine.transcribe(noise(12), ListenOptions(windows=turns)))
+    assert [(each.start, each.text) for each in heard] == [(0.0, "The first sentence."), (5.0, "The second.")]
+    assert model.passes == [[0, 9], [5, 9]]
 
 
 def test_a_window_that_ends_in_the_middle_of_a_sentence_is_closed_with_its_end() -> None:

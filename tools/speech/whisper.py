@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
+from tools.speech.coverage import missed, says_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.windows import LONGEST, windows
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _STRETCH = 300.0
 """Seconds of audio whose features are held at once; bounds memory to about 150 MB however long the audio is."""
-_TAIL = 3.0
-"""Seconds at the end of a window that may stay without text before they are listened to again."""
 _SILENT = 0.6
 _UNSURE = -1.0
 
@@ -54,9 +53,10 @@ class Whisper:
             local = [Span(each.start - first, each.end - first) for each in group]
             # the language is told by the first stretch and then kept: speakers rarely change it, a detector often
             language, segments = self._listen(part, local, options, language)
-            for segment in segments:
+            turns = [Span(each.start - first, each.end - first) for each in options.windows or []]
+            for segment in self._whole(part, segments, turns, options, language):
                 heard = _heard(segment, first, "en" if options.task == "translate" else language)
-                if _is_speech(segment) and heard.end > end - 0.5 and echoes.is_news(heard.text):
+                if heard.end > end - 0.5 and echoes.is_news(heard.text):
                     end = max(end, heard.end)
                     yield heard
 
@@ -72,17 +72,8 @@ class Whisper:
     def _listen(
         self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
     ) -> tuple[str, Iterator["Segment"]]:
-        if _is_batched(options):
-            return self._listen_batched(audio, spans, options, language)
-        clips = [edge for span in spans for edge in (span.start, span.end)]
-        segments, info = self._model.transcribe(
-            audio, clip_timestamps=clips, condition_on_previous_text=False, **_settings(options, language)
-        )
-        return info.language, segments
-
-    def _listen_batched(
-        self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
-    ) -> tuple[str, Iterator["Segment"]]:
+        if not _is_batched(options):
+            return self._listen_in_turn(audio, spans, options, language)
         from tools.speech.batched import WholeWindows
 
         segments, info = WholeWindows(self._model, spans).transcribe(
@@ -92,27 +83,40 @@ class Whisper:
             without_timestamps=False,
             **_settings(options, language),
         )
-        return info.language, self._mended(audio, spans, segments, options, info.language)
+        return info.language, segments
 
-    def _mended(
-        self, audio: Pcm, spans: list[Span], segments: Iterator["Segment"], options: ListenOptions, language: str
+    def _listen_in_turn(
+        self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
+    ) -> tuple[str, Iterator["Segment"]]:
+        segments, info = self._model.transcribe(
+            audio,
+            clip_timestamps=[edge for span in spans for edge in (span.start, span.end)],
+            condition_on_previous_text=False,
+            **_settings(options, language),
+        )
+        return info.language, segments
+
+    def _whole(
+        self, audio: Pcm, segments: Iterator["Segment"], turns: list[Span], options: ListenOptions, language: str
     ) -> Iterator["Segment"]:
-        """Batched segments, with the windows that they fail on heard again one by one.
+        """The segments that are speech, and between them what was passed over or came out as a loop, heard again."""
+        before, done, length = "", 0.0, len(audio) / RATE
+        for segment in segments:
+            if _is_speech(segment):
+                yield from self._again(audio, missed(turns, done, segment.start), before, options, language)
+                yield segment
+                before, done = segment.text, max(done, segment.end)
+        yield from self._again(audio, missed(turns, done, length), before, options, language)
 
-        A batched pass neither retries a loop at a higher temperature nor goes on where it stopped too early.
-        """
-        for span, own in _by_window(spans, segments):
-            good = own if not any(is_loop(each.text) for each in own) else []
-            yield from good
-            heard = good[-1].end if good else span.start
-            if span.end - heard > _TAIL and (good or own):
-                again, _ = self._model.transcribe(
-                    audio,
-                    clip_timestamps=[heard, span.end],
-                    condition_on_previous_text=False,
-                    **_settings(options, language),
-                )
-                yield from again
+    def _again(
+        self, audio: Pcm, gap: Span | None, before: str, options: ListenOptions, language: str
+    ) -> Iterator["Segment"]:
+        if gap is None:
+            return
+        _, segments = self._listen_in_turn(audio, [gap], options, language)
+        for segment in segments:
+            if _is_speech(segment) and segment.avg_logprob > _UNSURE and not says_again(segment.text, before):
+                yield segment
 
 
 def _is_batched(options: ListenOptions) -> bool:
@@ -142,19 +146,6 @@ def _stretches(spans: list[Span], batch: int) -> Iterator[list[Span]]:
         group.append(span)
     if group:
         yield group
-
-
-def _by_window(spans: list[Span], segments: Iterator["Segment"]) -> Iterator[tuple[Span, list["Segment"]]]:
-    """Each window with its segments, as soon as a segment of a later window shows that it is complete."""
-    waiting, own = list(spans), list["Segment"]()
-    for segment in segments:
-        while len(waiting) > 1 and segment.start >= waiting[1].start - 0.01:
-            yield waiting.pop(0), own
-            own = []
-        own.append(segment)
-    for span in waiting:
-        yield span, own
-        own = []
 
 
 def _is_speech(segment: "Segment") -> bool:
