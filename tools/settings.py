@@ -86,6 +86,35 @@ class Budget(_Section):
     """Prompt and completion tokens over all chat calls."""
 
 
+class Sandbox(_Section):
+    """Where generated code runs: the most that one run may ask for, and how many run at once."""
+
+    parallel: Annotated[int, Field(ge=1, le=256)] = 8
+    """Runs at once; one more waits for its turn."""
+    wait_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """How long a run waits for its turn before it is refused."""
+    seconds: Annotated[float, Field(gt=0)] = 120.0
+    """Wall-clock seconds of a build or a run."""
+    cpu_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """Processor seconds of all processes of a run."""
+    memory: Annotated[int, Field(ge=1 << 24)] = 2 * 1024**3
+    """Memory of all processes of a run, in bytes."""
+    file_bytes: Annotated[int, Field(ge=0)] = 64 * 1024**2
+    """Largest file that a run may write."""
+    disk_bytes: Annotated[int, Field(ge=1 << 16)] = 256 * 1024**2
+    """All files of a run together; they lie in memory."""
+    processes: Annotated[int, Field(ge=1)] = 256
+    """Processes and threads of a run."""
+    output_bytes: Annotated[int, Field(ge=1)] = 1024**2
+    """What a run may write to stdout and to stderr, each."""
+    packages: list[str] = ["bandit", "coverage", "hypothesis", "mypy", "numpy", "pandas", "pytest", "ruff"]
+    """Python packages that a run may ask for, with all that they need; only wheels are installed."""
+    toolchains: list[Path] = []
+    """Folders outside `/usr` that a run may read, such as `/opt/jdk`; their `bin` is on its PATH."""
+    first_uid: Annotated[int, Field(ge=1000, lt=(1 << 31) - 100_000)] = 1_900_000_000
+    """First of the user ids that runs get when the host runs as root."""
+
+
 class Web(_Section):
     """The open web: who searches it, what may be read of it, and what an answer may cost."""
 
@@ -156,4 +185,5 @@ class Settings(BaseSettings):
     store: Store = Store()
     limits: Limits = Limits()
     budget: Budget = Budget()
+    sandbox: Sandbox = Sandbox()
     web: Web = Web()
