@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import jiwer
 import numpy as np
@@ -131,7 +131,7 @@ def test_speech_without_text_is_told_by_the_turns() -> None:
 class Forgetful:
     """A model that ends each pass after its first sentence, and loops in the second."""
 
-    said = {0.0: "The first sentence.", 5.0: "so so so so so so", 10.0: "The last."}
+    said: ClassVar = {0.0: "The first sentence.", 5.0: "so so so so so so", 10.0: "The last."}
 
     def __init__(self) -> None:
         self.passes = list[list[float]]()
