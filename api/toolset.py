@@ -13,6 +13,7 @@ ROOMS = (
     "tools.embedding_tools",
     "tools.web.searching",
     "tools.writing.measure",
+    "tools.sandbox.tools",
     "knowledge.tools",
 )
 

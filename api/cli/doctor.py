@@ -22,7 +22,6 @@ from tools.settings import Settings
 from tools.store import WeightStore
 
 _PROGRAMS = {
-    "bwrap": "generated code runs in it: apt-get install bubblewrap",
     "espeak-ng": "speaks the Indian languages in the embedded profile: apt-get install espeak-ng",
     "chromium": "tests the console: apt-get install chromium",
     "git": "reads repositories: apt-get install git",
@@ -158,6 +157,26 @@ def _programs(settings: Settings) -> Iterator[Check]:
         yield Check(name, path is not None, path or "not installed (optional)", use, needed=False)
 
 
+def _sandbox(settings: Settings) -> Iterator[Check]:
+    """Generated code runs in it, and nowhere else; the toolchains are those that it sees."""
+    from tools.sandbox.languages import toolchains
+    from tools.sandbox.proof import prove
+
+    try:
+        proof = asyncio.run(prove(settings))
+        present = asyncio.run(toolchains(settings))
+    except SutradharError as error:
+        yield Check("sandbox", ok=False, detail=error.message, fix=error.remedy, needed=False)
+        return
+    except OSError as error:
+        yield Check("sandbox", ok=False, detail=str(error), fix="Make the home folder writable.", needed=False)
+        return
+    layers = ", ".join(f"{name}: {state}" for name, state in proof.layers.items())
+    yield Check("sandbox", ok=True, detail=f"{len(proof.probes)} probes held ({layers})")
+    for each in present:
+        yield Check(f"language {each.language}", each.present, each.version or "not installed", each.fix, needed=False)
+
+
 CHECKS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
     _python,
     _media,
@@ -166,4 +185,5 @@ CHECKS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
     _keys,
     _profile,
     _programs,
+    _sandbox,
 )

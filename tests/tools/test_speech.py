@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, ListenOptions, Span
-from tools.speech.coverage import missed, says_again
+from tools.speech.coverage import Pace, missed, says_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.scripted import Loudness, ScriptedSpeech
 from tools.speech.silero import close_gaps, hysteresis, padded, runs
@@ -126,6 +126,14 @@ def test_speech_without_text_is_told_by_the_turns() -> None:
     assert missed([], 0, 60) is None
     assert says_again("been surpassed.", "has never been Surpassed")
     assert not says_again("Ask not.", "has never been surpassed")
+
+
+def test_a_text_too_short_for_its_speech_leaves_the_last_turn_unheard() -> None:
+    pace, turns = Pace(), [Span(0, 40), Span(40, 44), Span(45, 48)]
+    assert all(pace.unheard("twenty-two letters, then", turns, at, at + 2) is None for at in range(0, 40, 2))
+    assert pace.unheard("twenty-two letters, then twenty-two letters, then twenty-two", turns, 40, 48) is None
+    assert pace.unheard("few letters", turns, 40, 48) == Span(45, 48)
+    assert pace.unheard("सत्रह अक्षर और उनकी मात्राएँ, फिर भी उतने ही शब्द जितने चाहिए", turns, 40, 48) is None
 
 
 class Forgetful:

@@ -16,6 +16,8 @@ def arguments(job: Job, workspace: Workspace, command: list[str], *, filtered: b
     """From bubblewrap to the command's last argument."""
     inside = [job["python"], "-I", "-S", "/opt/inside.py"]
     orders = [str(STATUS), str(job["limits"]["processes"]), "1" if job["loopback"] else "0"]
+    # set when the walls stand: LD_PRELOAD must not act on what puts them up
+    given = [f"{name}={value}" for name, value in job["environment"].items()]
     return [
         job["bubblewrap"],
         *("--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"),
@@ -28,7 +30,7 @@ def arguments(job: Job, workspace: Workspace, command: list[str], *, filtered: b
         # the root is a file system in memory without a size: nobody may write there
         *("--remount-ro", "/", "--chdir", "/work"),
         *(("--seccomp", str(SECCOMP)) if filtered else ()),
-        *("--", *inside, *orders, *command),
+        *("--", *inside, *orders, str(len(given)), *given, *command),
     ]
 
 
@@ -41,7 +43,7 @@ def _environment(job: Job) -> list[str]:
         "USER": "user",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        **job["environment"],
+        **job["interpreter_environment"],
     }
     return [word for name, value in given.items() for word in ("--setenv", name, value)]
 

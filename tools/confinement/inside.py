@@ -1,6 +1,6 @@
 """The first thing behind the walls: close the last doors, then become the command. It imports nothing of ours.
 
-`python -I -S inside.py STATUS PROCESSES LOOPBACK COMMAND...`: STATUS is a descriptor on which the keeper learns that
+`python -I -S inside.py STATUS PROCESSES LOOPBACK COUNT NAME=VALUE... COMMAND...`: STATUS is a descriptor on which the keeper learns that
 the command began. Landlock's structures and bits are those of Linux's `linux/landlock.h`.
 """
 
@@ -80,14 +80,15 @@ def _syscall(number: int, *arguments: int | bytes | None) -> int:
 
 def main() -> None:
     """The limit of processes is set here because the kernel counts it per user namespace, and this is the new one."""
-    status, processes, loopback, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "1", sys.argv[4:]
+    status, processes, loopback, count = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "1", int(sys.argv[4])
+    given, command = sys.argv[5 : 5 + count], sys.argv[5 + count :]
     os.set_inheritable(status, False)
     resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
     version = _restrict(loopback=loopback)
     os.nice(_NICE)
     os.write(status, f"{version}\n".encode())
     try:
-        os.execvp(command[0], command)  # noqa: S606 - a list of arguments, no shell
+        os.execvpe(command[0], command, {**os.environ, **dict(each.split("=", 1) for each in given)})  # noqa: S606 - a list of arguments, no shell
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
         sys.exit(127 if isinstance(error, FileNotFoundError) else 126)

@@ -33,6 +33,7 @@ class Job(TypedDict):
     command: list[str]
     stdin: str
     environment: dict[str, str]
+    interpreter_environment: dict[str, str]
     binds: list[Bind]
     links: dict[str, str]
     masks: list[str]

@@ -10,6 +10,7 @@ cannot isolate refuses: there is no weaker way to run. `tools.sandbox.languages`
 from __future__ import annotations
 
 import posixpath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Base64Bytes, BaseModel, ConfigDict, Field
@@ -26,14 +27,35 @@ _MOST_FILES = 2_000
 
 def _inside(path: str) -> str:
     steps = path.split("/")
-    if not path or path != posixpath.normpath(path) or path.startswith("/") or ".." in steps or "\0" in path:
+    if path in {"", "."} or path != posixpath.normpath(path) or path.startswith("/") or ".." in steps or "\0" in path:
         raise ValueError(f"{path[:80]!r} is not a plain relative path such as 'src/main.py'")
     if len(path.encode()) > 1024 or any(len(step.encode()) > 255 for step in steps):
         raise ValueError(f"{path[:80]!r}... is too long for a file name")
     return path
 
 
+def _word(text: str) -> str:
+    # the kernel's limit for one argument is 128 KiB
+    if "\0" in text or len(text.encode(errors="replace")) > 100_000:
+        raise ValueError(f"{text[:80]!r} has a NUL character or is longer than 100 000 bytes")
+    return text
+
+
+def _name(text: str) -> str:
+    if not text or "=" in text:
+        raise ValueError(f"{text[:80]!r} cannot be the name of a variable")
+    return text
+
+
+def _apart(files: dict[str, "str | Encoded"]) -> dict[str, "str | Encoded"]:
+    folders = {str(parent) for path in files for parent in PurePosixPath(path).parents}
+    if both := sorted(folders & files.keys()):
+        raise ValueError(f"{both[0]!r} is a file and a folder")
+    return files
+
+
 RelativePath = Annotated[str, AfterValidator(_inside)]
+Word = Annotated[str, AfterValidator(_word)]
 
 
 class _Plain(BaseModel):
@@ -63,15 +85,19 @@ class Program(_Plain):
     besides `/build` and `/tmp`; nothing outlives the run but what `Ran.files` brings back.
     """
 
-    files: Annotated[dict[RelativePath, str | Encoded], Field(max_length=_MOST_FILES)] = Field(
+    files: Annotated[dict[RelativePath, str | Encoded], Field(max_length=_MOST_FILES), AfterValidator(_apart)] = Field(
         default_factory=dict, description="Contents by relative path."
     )
-    command: Annotated[list[str], Field(min_length=1, max_length=1_000)] = Field(
+    command: Annotated[list[Word], Field(min_length=1, max_length=1_000)] = Field(
         description="Program and arguments, without a shell. `python` is the interpreter this host runs on."
     )
-    build: list[str] | None = Field(None, description="A command to run before; when it fails, it is the result.")
+    build: Annotated[list[Word], Field(min_length=1, max_length=1_000)] | None = Field(
+        None, description="A command to run before; when it fails, it is the result."
+    )
     stdin: str = ""
-    environment: dict[str, str] = Field(default_factory=dict, description="Added to PATH, HOME, LANG and TMPDIR.")
+    environment: dict[Annotated[Word, AfterValidator(_name)], Word] = Field(
+        default_factory=dict, description="Added to PATH, HOME, LANG and TMPDIR."
+    )
     packages: list[str] = Field(default_factory=list, description="Python packages, from the settings' allow-list.")
     loopback: bool = Field(False, description="May open TCP and UDP sockets, on a loopback device of its own.")
     limits: SandboxLimits = SandboxLimits()

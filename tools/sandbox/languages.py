@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from tools.sandbox import Encoded, Program, SandboxLimits, run
+from tools.settings import Settings
 
 if TYPE_CHECKING:
     from tools.bench import Bench
-    from tools.settings import Settings
 
 Language = Literal["python", "javascript", "typescript", "java", "cpp", "go", "shell"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -186,13 +188,27 @@ _VERSIONS: dict[Language, tuple[str, str]] = {
 
 
 async def toolchains(where: Bench | Settings) -> list[Toolchain]:
-    """The toolchains as the sandbox sees them; raises `NotInstalled` where there is no sandbox."""
+    """The toolchains as the sandbox sees them, asked once; raises `NotInstalled` where there is no sandbox."""
+    settings = where if isinstance(where, Settings) else where.settings
+    kept = _kept(settings.home)
+    if not kept:
+        kept += await _ask(settings)
+    return list(kept)
+
+
+@cache
+def _kept(home: Path) -> list[Toolchain]:
+    del home
+    return []
+
+
+async def _ask(settings: Settings) -> list[Toolchain]:
     asked = "".join(
         f"echo; echo '== {name}'; ({asks}) </dev/null 2>/dev/null || echo absent\n"
         for name, (asks, _) in _VERSIONS.items()
     )
     limits = SandboxLimits(memory=1 << 30, seconds=30, cpu_seconds=30)
-    ran = await run(Program(command=["sh", "-c", asked], environment=_GO, limits=limits), where)
+    ran = await run(Program(command=["sh", "-c", asked], environment=_GO, limits=limits), settings)
     said = dict(re.findall(r"^== (\w+)\n(.*)$", ran.stdout, re.MULTILINE))
     return [
         Toolchain(language=name, version=said[name])

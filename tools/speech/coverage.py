@@ -1,6 +1,8 @@
 """Speech that a recogniser passed over: Whisper may end a window after its first sentence, and what follows is lost."""
 
 import re
+import statistics
+import unicodedata
 from collections.abc import Iterable
 
 from tools.speech import Span
@@ -9,22 +11,57 @@ LEAST = 1.0
 """Seconds of speech without text from which it is listened to again; timestamps are off by half as much."""
 _SLIVER = 0.25
 """Seconds that are the end of a word which was heard, or the beginning of one."""
+_SLOW = 0.6
+"""Share of the speaker's usual pace under which words are missing from a text."""
+_KNOWN = 4
+"""Texts after which a speaker's pace is known."""
+_DIGIT = 4
+"""Letters that a digit is read as, about."""
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
 def missed(turns: Iterable[Span], since: float, until: float) -> Span | None:
     """The stretch between two texts in which somebody speaks for `LEAST` seconds or more."""
-    inside = [Span(max(turn.start, since), min(turn.end, until)) for turn in turns]
-    spoken = [span for span in inside if span.end - span.start > _SLIVER]
+    spoken = _inside(turns, since, until)
     if sum(span.end - span.start for span in spoken) < LEAST:
         return None
     return Span(spoken[0].start, spoken[-1].end)
+
+
+class Pace:
+    """How fast is spoken, to tell a text that is too short for the speech that its times span."""
+
+    def __init__(self) -> None:
+        self._paces: list[float] = []
+
+    def unheard(self, text: str, turns: Iterable[Span], since: float, until: float) -> Span | None:
+        """The last turn of a text that is much too short for all of its turns."""
+        spoken = _inside(turns, since, until)
+        seconds = sum(span.end - span.start for span in spoken)
+        if not seconds:
+            return None
+        pace = _letters(text) / seconds
+        slow = len(self._paces) >= _KNOWN and pace < _SLOW * statistics.median(self._paces)
+        if not slow:
+            self._paces.append(pace)
+        return spoken[-1] if slow and len(spoken) > 1 and spoken[-1].end - spoken[-1].start >= LEAST else None
 
 
 def says_again(text: str, before: str) -> bool:
     """Whether a text only repeats how the one before it ended: timestamps often end before the words do."""
     words, said = _words(text), _words(before)
     return bool(words) and said[-len(words) :] == words
+
+
+def _inside(turns: Iterable[Span], since: float, until: float) -> list[Span]:
+    inside = [Span(max(turn.start, since), min(turn.end, until)) for turn in turns]
+    return [span for span in inside if span.end - span.start > _SLIVER]
+
+
+def _letters(text: str) -> int:
+    # the vowel signs of Indian scripts are marks, not letters
+    kinds = [unicodedata.category(letter) for letter in text]
+    return sum(_DIGIT if kind == "Nd" else kind[0] in "LM" for kind in kinds)
 
 
 def _words(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
-from tools.speech.coverage import missed, says_again
+from tools.speech.coverage import Pace, missed, says_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.windows import LONGEST, windows
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _STRETCH = 300.0
 """Seconds of audio whose features are held at once; bounds memory to about 150 MB however long the audio is."""
+_BACK = 0.5
+"""Seconds by which a text may end before the one before it; what ends earlier was said already."""
 _SILENT = 0.6
 _UNSURE = -1.0
 
@@ -44,7 +46,7 @@ class Whisper:
     def transcribe(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
         """Speech as timed text, in order of time, each stretch as soon as it is known."""
         language = self._known(options.language)
-        echoes, end = Echoes(), 0.0
+        echoes = Echoes()
         # a sequential pass goes on by itself from where its last sentence ended; each window costs it one pass more
         longest = LONGEST if _is_batched(options) else _STRETCH
         for group in _stretches(windows(audio, options.windows, longest=longest), options.batch):
@@ -56,8 +58,7 @@ class Whisper:
             turns = [Span(each.start - first, each.end - first) for each in options.windows or []]
             for segment in self._whole(part, segments, turns, options, language):
                 heard = _heard(segment, first, "en" if options.task == "translate" else language)
-                if heard.end > end - 0.5 and echoes.is_news(heard.text):
-                    end = max(end, heard.end)
+                if echoes.is_news(heard.text):
                     yield heard
 
     def _known(self, language: str | None) -> str | None:
@@ -100,12 +101,14 @@ class Whisper:
         self, audio: Pcm, segments: Iterator["Segment"], turns: list[Span], options: ListenOptions, language: str
     ) -> Iterator["Segment"]:
         """The segments that are speech, and between them what was passed over or came out as a loop, heard again."""
-        before, done, length = "", 0.0, len(audio) / RATE
+        before, done, length, pace = "", 0.0, len(audio) / RATE, Pace()
         for segment in segments:
-            if _is_speech(segment):
+            if _is_speech(segment) and segment.end > done - _BACK:
                 yield from self._again(audio, missed(turns, done, segment.start), before, options, language)
                 yield segment
                 before, done = segment.text, max(done, segment.end)
+                unheard = pace.unheard(segment.text, turns, segment.start, segment.end)
+                yield from self._again(audio, unheard, before, options, language)
         yield from self._again(audio, missed(turns, done, length), before, options, language)
 
     def _again(
