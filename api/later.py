@@ -74,22 +74,10 @@ LATER = (
         _NONE,
     ),
     Later(
-        "/api/v1/agent/code",
-        "Write and test code",
-        {"prompt": Text, "language": str, "framework": (str | None, None), "complexity": (Level, "medium")},
-        _NONE,
-    ),
-    Later(
         "/api/v1/agent/research",
         "Research a topic",
         {"topic": Text, "depth": (Level, "medium"), "sources": (Annotated[int, Field(ge=1, le=100)], 5)},
         "POST /api/v1/chat answers from the knowledge bases with citations.",
-    ),
-    Later(
-        "/api/v1/agent/content",
-        "Write content",
-        {"topic": Text, "content_type": str, "length": (Length, "medium"), "style": (str, "professional")},
-        _NONE,
     ),
     Later(
         "/api/v1/rag/analyze",

@@ -11,7 +11,7 @@ from tools.writing.readability import sentences_of
 from tools.writing.text import words
 
 GRAM = 4
-SAME = 0.86
+SAME = 0.85
 """Similarity from which two sentences say the same, as a share of their words."""
 _FEWEST = 4
 _LOOP = 3
@@ -64,6 +64,13 @@ def alike(one: Sequence[str], other: Sequence[str]) -> bool:
         return False
     match = SequenceMatcher(None, one, other, autojunk=False)
     return match.quick_ratio() >= SAME and match.ratio() >= SAME
+
+
+def winds(sentence: str) -> bool:
+    """Whether a single sentence goes round and round without an end."""
+    found = words(sentence)
+    grams = {*zip(*(found[n:] for n in range(GRAM)), strict=False)}
+    return len(found) > 16 and len(grams) < (len(found) - GRAM + 1) / 2
 
 
 def loops(text: str) -> bool:

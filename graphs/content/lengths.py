@@ -1,0 +1,78 @@
+"""Lengths that are met by rule: how many words each part gets, and a text made shorter by whole sentences."""
+
+from collections.abc import Mapping, Sequence
+
+from graphs.content.kinds import KINDS, ContentType
+from graphs.content.tidy import blocks
+from tools.writing.text import count_words, sentences
+
+TOLERANCE = 0.15
+_AIM = 0.07
+"""A piece is trimmed and extended to within this of its length, so that a title more or less does not matter."""
+_MOST_PARTS = 10
+
+
+def parts_for(kind: ContentType, words: int) -> int:
+    spec = KINDS[kind]
+    if spec.shape in {"verse", "post"}:
+        return 1
+    least = 1 if spec.shape == "scenes" else 2
+    most = len(spec.parts) if spec.shape == "prose" else _MOST_PARTS
+    return max(least, min(round(words / spec.a_part), most))
+
+
+def too_short(words: int, target: int) -> bool:
+    return words < target * (1 - _AIM)
+
+
+def met(words: int, target: int) -> bool:
+    return abs(words - target) <= target * TOLERANCE
+
+
+def trimmed(texts: Mapping[int, str], plan: Mapping[int, int], target: int, beside: int) -> dict[int, str]:
+    """Parts without their last sentences until the piece, with `beside` words of headings, is no longer than wanted.
+
+    The part that exceeds its plan most gives first; none loses its last sentence.
+    """
+    result = dict(texts)
+    counts = {number: count_words(text) for number, text in result.items()}
+    done = set[int]()
+    while beside + sum(counts.values()) > target * (1 + _AIM) and len(done) < len(result):
+        number = max((each for each in result if each not in done), key=lambda each: counts[each] / plan[each])
+        shorter = without_last(result[number])
+        words = count_words(shorter)
+        now = beside + sum(counts.values())
+        # one very long sentence: without it the length would be missed by more on the other side
+        if not words or abs(now - counts[number] + words - target) > now - target:
+            done.add(number)
+            continue
+        result[number], counts[number] = shorter, words
+    return result
+
+
+def without_last(text: str) -> str:
+    """Without its last sentence, item, line or block of code."""
+    pieces = blocks(text)
+    if not pieces:
+        return ""
+    last = pieces.pop()
+    lines = last.split("\n")
+    if last.startswith("```"):
+        shorter = ""
+    elif len(lines) > 1:
+        shorter = "\n".join(lines[:-1]).rstrip()
+    else:
+        shorter = " ".join(sentences(last)[:-1])
+    return "\n\n".join([*pieces, *([shorter] if shorter else [])])
+
+
+def shortest(texts: Mapping[int, str], plan: Mapping[int, int]) -> list[int]:
+    """The parts by how much they lack, those that lack most first."""
+    lacking = {number: plan[number] - count_words(texts.get(number, "")) for number in plan}
+    return sorted(lacking, key=lambda number: -lacking[number])
+
+
+def shares(words: int, count: int) -> Sequence[int]:
+    """The words of each of so many parts; together they are exactly as many."""
+    base, rest = divmod(max(words, count), count)
+    return [base + (number < rest) for number in range(count)]
