@@ -1,9 +1,12 @@
 """The agents' own endpoints, one for each agent that declares a door."""
 
+from copy import copy
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Header
 from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from starlette.responses import Response
 
 from api.chat import Answered, Limits, conclude, run_stream
@@ -26,13 +29,22 @@ def agents_router() -> APIRouter:
             path = f"/{agent.door.path}"
             streams: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
             route = router.post(path, summary=agent.title, response_model=Answered, responses=streams)
-            route(_endpoint(agent, agent.door.asks))
+            route(_endpoint(agent, agent.door.asks, agent.door.needs))
     return router
 
 
-def _endpoint(agent: Agent, question: str) -> Any:
+def _needed(field: FieldInfo) -> FieldInfo:
+    """The same field without its default."""
+    needed = copy(field)
+    needed.default, needed.default_factory = PydanticUndefined, None
+    return needed
+
+
+def _endpoint(agent: Agent, question: str, needs: tuple[str, ...]) -> Any:
     takes = asked_model(agent, question)
-    model = create_model(f"{agent.name.title()}Request", __base__=(takes, Streamed))
+    needed = {name: (takes.model_fields[name].annotation, _needed(takes.model_fields[name])) for name in needs}
+    fields: dict[str, Any] = needed
+    model = create_model(f"{agent.name.title()}Request", __base__=(takes, Streamed), **fields)
 
     async def ask(
         given: Asked, host: HostDep, tenant: TenantDep, accept: Annotated[str, Header()] = "application/json"

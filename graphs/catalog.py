@@ -55,10 +55,14 @@ class NoOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Door:
-    """An agent's own endpoint, `POST /api/v1/agent/{path}`; `asks` is what it calls the question."""
+    """An agent's own endpoint, `POST /api/v1/agent/{path}`; `asks` is what it calls the question.
+
+    `needs` are options that the endpoint wants, though a chat may leave them to be guessed.
+    """
 
     path: str
     asks: str
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,10 +112,12 @@ class Agent:
 
 def agents() -> dict[str, Agent]:
     """Every agent that is installed, the default one first."""
+    from graphs.coding.graph import CODING
+    from graphs.content.graph import CONTENT
     from graphs.router.graph import router_over
     from graphs.temporal.graph import TEMPORAL
 
-    specialists = (TEMPORAL,)
+    specialists = (TEMPORAL, CODING, CONTENT)
     return {agent.name: agent for agent in (router_over(specialists), *specialists)}
 
 

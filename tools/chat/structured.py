@@ -30,19 +30,23 @@ async def structured(
     schema: type[T],
     *,
     fallback: Callable[[], T] | None = None,
+    heard: Callable[[AIMessage], None] | None = None,
     **options: Any,
 ) -> T:
     """The model's answer as `schema`; `options` are request fields such as `max_tokens`.
 
     When the answer does not fit, it is asked for once more. Then, or when the engine fails, `fallback` answers;
-    without one `EngineFailed` is raised.
+    without one `EngineFailed` is raised. `heard` is told each answer, whether it fits or not.
     """
     form = {"name": schema.__name__, "schema": bounded(schema.model_json_schema()), "strict": False}
     bound = model.bind(response_format={"type": "json_schema", "json_schema": form}, **options)
     asked, reason = list(messages), ""
     try:
         for _ in range(2):
-            text = (await bound.ainvoke(asked)).text
+            answer = await bound.ainvoke(asked)
+            if heard is not None:
+                heard(answer)
+            text = answer.text
             try:
                 return schema.model_validate_json(json_in(text))
             except ValidationError as error:
