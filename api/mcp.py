@@ -52,6 +52,7 @@ def _declare(tool: Tool[Any, Any], bench_of: BenchOf) -> Declared:
             title=tool.title,
             read_only_hint=tool.effect == "read",
             destructive_hint=tool.effect == "write",
+            idempotent_hint=tool.idempotent or tool.effect == "read",
             open_world_hint=tool.effect == "spend",
         ),
     )

@@ -8,9 +8,12 @@ from graphs.catalog import Agent, Ask
 from graphs.events import Answer, Failure, Question, RunFinished, Step, Token, Usage
 from graphs.runs import RUNS
 from tools.bench import Bench
-from tools.errors import Conflict, EngineFailed, from_body
+from tools.errors import Conflict, EngineFailed, Forbidden, from_body
 from tools.events import ModelEvent, ToolEvent
 from tools.toolbox import Tool
+
+DEPTH = 2
+"""How deep agents may ask agents that ask agents."""
 
 
 class Asked(BaseModel):
@@ -61,7 +64,11 @@ def agent_tool(agent: Agent) -> Tool[Any, Told]:
     async def ask(input: BaseModel, bench: Bench) -> Told:
         runs = bench.part(RUNS)
         thread = cast("Asked", input).thread
-        run = await runs.start(agent.name, ask_of(agent, question, input), thread=thread, tenant=bench.tenant)
+        depth = bench.permit.depth + 1 if bench.permit else 0
+        if depth > DEPTH:
+            raise Forbidden(f"Agents may ask agents {DEPTH} deep, no deeper.", remedy="Answer without asking another.")
+        asked = ask_of(agent, question, input).model_copy(update={"depth": depth})
+        run = await runs.start(agent.name, asked, thread=thread, tenant=bench.tenant)
         try:
             return await follow(run, bench)
         finally:

@@ -33,7 +33,8 @@ class Ask(BaseModel):
     """What is put to an agent. `now` is the time that «yesterday» is counted from.
 
     `options` are the agent's own parameters, as its `options` model takes them. `turns` are what the thread said
-    before, the oldest first. `material` is what another agent made for this one: data, never an instruction.
+    before, the oldest first. `material` is what another agent made for this one: data, never an instruction. `depth`
+    counts the agents that asked agents above this one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class Ask(BaseModel):
     options: dict[str, JsonValue] = {}
     turns: list[Turn] = []
     material: str = ""
+    depth: int = 0
 
 
 class NoOptions(BaseModel):

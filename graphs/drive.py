@@ -73,7 +73,8 @@ def _reason(error: object) -> str:
 
 def _question(id: str, value: Any) -> Question:
     if isinstance(value, Mapping):
-        return Question(id=id, text=str(value.get("text", "")), options=tuple(map(str, value.get("options", ()))))
+        options = tuple(map(str, value.get("options", ())))
+        return Question(id=id, text=str(value.get("text", "")), options=options, approves=value.get("approves", ""))
     return Question(id=id, text=str(value))
 
 

@@ -96,12 +96,16 @@ class Answer(Event):
 
 
 class Question(Event):
-    """The run waits for a person; resume it with a value that fits `options` when there are any."""
+    """The run waits for a person; resume it with a value that fits `options` when there are any.
+
+    `approves` is the key of the tool call that a yes allows.
+    """
 
     type: Literal["question"] = "question"
     id: str
     text: str
     options: tuple[str, ...] = ()
+    approves: str = ""
 
 
 class Failure(Event):

@@ -8,7 +8,7 @@ from well above it, so that a client who saw the lost events still gets every ne
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,6 +41,12 @@ CREATE INDEX IF NOT EXISTS runs_by_thread ON runs (thread, created);
 CREATE INDEX IF NOT EXISTS runs_by_tenant ON runs (tenant, created);
 CREATE TABLE IF NOT EXISTS events (
     run TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, first)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS decisions (
+    run TEXT NOT NULL, key TEXT NOT NULL, allowed INTEGER NOT NULL, PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS calls (
+    run TEXT NOT NULL, call TEXT NOT NULL, output BLOB, PRIMARY KEY (run, call)
 ) WITHOUT ROWID;
 """
 
@@ -172,6 +178,33 @@ class EventLog:
 
         await self._on(self._writer, work)
 
+    async def decide(self, run: str, decisions: Mapping[str, bool]) -> None:
+        """What a person decided of a run's tool calls, by their keys."""
+        for key, allowed in decisions.items():
+            await self._execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?)", run, key, allowed)
+
+    async def decided(self, run: str, key: str) -> bool | None:
+        rows = await self._fetch("SELECT allowed FROM decisions WHERE run = ? AND key = ?", run, key)
+        return bool(rows[0][0]) if rows else None
+
+    async def begin_call(self, run: str, call: str) -> tuple[bool, bytes | None]:
+        """Note that a call with an effect begins, on the disk when this returns; whether it is new, else its output."""
+
+        def work() -> tuple[bool, bytes | None]:
+            with self._write:
+                new = self._write.execute("INSERT OR IGNORE INTO calls VALUES (?, ?, NULL)", (run, call)).rowcount == 1
+            row = self._write.execute("SELECT output FROM calls WHERE run = ? AND call = ?", (run, call)).fetchone()
+            return new, row[0]
+
+        return await self._on(self._writer, work)
+
+    async def end_call(self, run: str, call: str, output: bytes | None) -> None:
+        """Note what a call gave; one that gave nothing may be made again."""
+        if output is None:
+            await self._execute("DELETE FROM calls WHERE run = ? AND call = ?", run, call)
+        else:
+            await self._execute("UPDATE calls SET output = ? WHERE run = ? AND call = ?", output, run, call)
+
     async def run(self, run: str, tenant: str) -> Run:
         """The run; raises `NotFound` alike for an unknown one and one of another tenant."""
         rows = await self._fetch("SELECT * FROM runs WHERE run = ? AND tenant = ?", run, tenant)
@@ -206,7 +239,8 @@ class EventLog:
     async def forget(self, thread: str, tenant: str) -> None:
         """Delete a thread's runs and what they said."""
         runs = "SELECT run FROM runs WHERE thread = ? AND tenant = ?"
-        await self._execute(f"DELETE FROM events WHERE run IN ({runs})", thread, tenant)  # noqa: S608
+        for table in ("events", "decisions", "calls"):
+            await self._execute(f"DELETE FROM {table} WHERE run IN ({runs})", thread, tenant)  # noqa: S608
         await self._execute("DELETE FROM runs WHERE thread = ? AND tenant = ?", thread, tenant)
 
     async def close(self) -> None:

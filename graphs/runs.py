@@ -25,9 +25,11 @@ from graphs.drive import Drive
 from graphs.events import Failure, Question, RunFinished, RunStarted
 from graphs.live import Live
 from graphs.log import EventLog, Numbered, Run, Thread, open_log
+from graphs.record import RunRecord
 from tools.bench import Bench
 from tools.capability import Part
 from tools.errors import Busy, Conflict, InvalidInput, NotFound, SutradharError
+from tools.policy import Permit, decisions
 from tools.settings import Budget
 
 TRIES = 3
@@ -126,6 +128,8 @@ class Runs:
         if asked.options and value not in asked.options:
             raise InvalidInput(f"{value!r} is not an option.", remedy=f"Choose one of: {', '.join(asked.options)}.")
         self._admit(row)
+        if asked.approves:
+            await self._log.decide(run, decisions(asked.approves, value))
         # by its id: agents side by side may each have asked, and the others ask again
         await self._begin(row, Command(resume={asked.id: value}), known=True)
 
@@ -256,7 +260,13 @@ class Runs:
 
     async def _run(self, live: Live, input: Any, checkpoint: str | None) -> None:
         row = live.run
-        bench = self.bench.serving(row.tenant).listening(live.append)
+        permit = Permit(
+            agent=row.graph,
+            rules=self.bench.settings.policy,
+            record=RunRecord(row.run, self._log),
+            depth=Ask.model_validate_json(row.ask).depth,
+        )
+        bench = replace(self.bench, tenant=row.tenant, emit=live.append, permit=permit)
         context = Context(bench=bench, ledger=live.ledger, emit=live.append)
         try:
             graph, config = self._graphs[row.graph], self._config(row, checkpoint)

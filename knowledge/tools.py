@@ -125,7 +125,7 @@ class KnowledgeBases(_Output):
     knowledge_bases: list[KnowledgeBase]
 
 
-@tool(title="Remember", effect="write")
+@tool(title="Remember", effect="write", idempotent=True)
 async def remember(input: RememberInput, bench: Bench) -> Remembered:
     """Keep segments so that they are found again; returns once they survive a crash, and keeps the same one once."""
     if input.segments:
@@ -172,7 +172,7 @@ async def recall(input: RecallInput, bench: Bench) -> Recalled:
     )
 
 
-@tool(title="Add or change a source", effect="write")
+@tool(title="Add or change a source", effect="write", idempotent=True)
 async def put_source(input: PutSourceInput, bench: Bench) -> Source:
     """Note a source and how far its ingest is; what is not given stays as it was."""
     return await bench.part(LIBRARY).put(bench.tenant, input.knowledge_base, input.sha256, input.change)
@@ -190,7 +190,7 @@ async def list_sources(input: ListSourcesInput, bench: Bench) -> Sources:
     return Sources(sources=await bench.part(LIBRARY).sources(bench.tenant, input.knowledge_base))
 
 
-@tool(title="Forget", effect="write")
+@tool(title="Forget", effect="write", idempotent=True)
 async def forget(input: ForgetInput, bench: Bench) -> Forgotten:
     """Forget a source, or a whole knowledge base, with everything that was remembered of it."""
     library, store = bench.part(LIBRARY), bench.part(STORE)

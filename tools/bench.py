@@ -13,6 +13,7 @@ from tools.capability import Capability, Lease, Part
 from tools.catalog import Catalog, Choice
 from tools.errors import NotInstalled
 from tools.events import Emit, ToolEvent, ignore
+from tools.policy import Permit
 from tools.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Bench:
     parts: Mapping[str, object] = field(default_factory=dict)
     host: ToolHost | None = None
     running: ToolEvent | None = None
+    permit: Permit | None = None
+    """What the agent that works here may do; None for people and programs."""
 
     def progress(self, *, note: str = "", fraction: float | None = None, data: dict[str, Any] | None = None) -> None:
         """Tell the listener how far the running tool is; `data` is a part of its result. Silent outside a tool."""
@@ -92,10 +95,12 @@ class Bench:
         return cast("T", self.parts[part.name])
 
     async def call(self, tool: Tool[In, Out], input: In) -> Out:
-        """Run a tool here, or on the host that this bench belongs to."""
-        if self.host is not None:
-            return await self.host.call(tool, input, self)
-        return await tool(input, self)
+        """Run a tool here, or on the host that this bench belongs to, if the agent that works here may."""
+
+        async def work() -> Out:
+            return await (tool(input, self) if self.host is None else self.host.call(tool, input, self))
+
+        return await (work() if self.permit is None else self.permit.call(tool, input, work))
 
     def listening(self, emit: Emit) -> Bench:
         """The same bench with another listener."""

@@ -1,7 +1,7 @@
 """Every setting there is. Built once, where a program starts, and passed down; nothing else reads the environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -146,6 +146,21 @@ class Web(_Section):
     """How long a page that was read is not fetched again."""
 
 
+class Policy(_Section):
+    """What agents may do by themselves. People and programs at the doors are not asked."""
+
+    approve: list[Literal["write", "spend"]] = ["write", "spend"]
+    """Effects of an agent's tool calls that need a person's yes; it is remembered for the run."""
+    trusted: list[str] = ["search_web", "fetch_page"]
+    """Tools, by name or pattern, that need no yes whatever their effect."""
+    allow: dict[str, list[str]] = {}
+    """Tools that an agent may use, by name or pattern, such as `{"research": ["recall"]}`; others may use all."""
+    deny: list[str] = []
+    """Tools, by name or pattern, that no agent may use."""
+    hosts: list[str] = []
+    """Hosts, by name or pattern, that a model may send something to besides those that the question names."""
+
+
 class Settings(BaseSettings):
     """Sutradhar's settings: `SUTRADHAR_PORT`-style variables, nested by two underscores, or a `.env` file."""
 
@@ -185,5 +200,6 @@ class Settings(BaseSettings):
     store: Store = Store()
     limits: Limits = Limits()
     budget: Budget = Budget()
+    policy: Policy = Policy()
     sandbox: Sandbox = Sandbox()
     web: Web = Web()

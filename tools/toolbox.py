@@ -29,7 +29,10 @@ Effect = Literal["read", "write", "spend"]
 
 @dataclass(frozen=True)
 class Tool(Generic[In, Out]):
-    """One declared tool. `effect` is what policy looks at: reads are free, writes and spending may need approval."""
+    """One declared tool. `effect` is what policy looks at: reads are free, writes and spending may need approval.
+
+    `idempotent` says that a call made twice does what one does, so that one which was cut off may be repeated.
+    """
 
     name: str
     title: str
@@ -38,6 +41,7 @@ class Tool(Generic[In, Out]):
     input: type[In]
     output: type[Out]
     function: Callable[[In, Bench], Awaitable[Out]]
+    idempotent: bool = False
 
     async def __call__(self, input: In, bench: Bench) -> Out:
         """Run the tool here, telling the bench's listener when it starts and ends."""
@@ -46,7 +50,8 @@ class Tool(Generic[In, Out]):
         bench.emit(begun)
         state: Literal["finished", "failed"] = "failed"
         try:
-            output = await self.function(input, replace(bench, running=begun))
+            permit = bench.permit.within(self.effect) if bench.permit else None
+            output = await self.function(input, replace(bench, running=begun, permit=permit))
             state = "finished"
             return output
         finally:
@@ -83,7 +88,9 @@ class Tool(Generic[In, Out]):
         return run
 
     def langchain(self, bench: Bench) -> StructuredTool:
-        """The tool as an agent's LangChain tool, working at this bench."""
+        """The tool as an agent's LangChain tool, working at this bench; a model writes its arguments."""
+        if bench.permit is not None and bench.permit.hosts is None:
+            bench = replace(bench, permit=bench.permit.by_model(""))
 
         async def run(**arguments: Any) -> dict[str, Any]:
             output = await bench.call(self, self.parse(arguments))
@@ -95,7 +102,7 @@ class Tool(Generic[In, Out]):
 
 
 def tool(
-    *, title: str, effect: Effect = "read", name: str | None = None
+    *, title: str, effect: Effect = "read", name: str | None = None, idempotent: bool = False
 ) -> Callable[[Callable[[In, Bench], Awaitable[Out]]], Tool[In, Out]]:
     """Declare a tool. Its name is the function's, its description the docstring's first paragraph."""
 
@@ -113,6 +120,7 @@ def tool(
             input=hints[first],
             output=hints["return"],
             function=function,
+            idempotent=idempotent,
         )
 
     return declare

@@ -1,22 +1,40 @@
 """`sutradhar ask`: live steps, streamed words, citations as `file 00:07-00:12`."""
 
+import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from rich.markup import escape
 
 from api.cli.edge import err, out, say_json
 from api.cli.host import RunningHost, running_host
-from graphs.events import AGENT_EVENT, AgentEvent, Answer, Citation, Evidence, Failure, RunFinished, Step, Token
+from graphs.events import (
+    AGENT_EVENT,
+    AgentEvent,
+    Answer,
+    Citation,
+    Evidence,
+    Failure,
+    RunFinished,
+    RunStarted,
+    Step,
+    Token,
+)
+from graphs.events import Question as Waiting
 from knowledge.segment import moment
+from tools.bench import Bench
 from tools.errors import InvalidInput, from_body
 from tools.events import ModelEvent
 from tools.settings import Settings
+
+if TYPE_CHECKING:
+    from graphs.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,8 @@ class Told:
     failure: Failure | None = None
     steps: list[Step] = field(default_factory=list)
     speaking: bool = False
+    run: str = ""
+    question: Waiting | None = None
 
     def take(self, event: AgentEvent) -> None:
         match event:
@@ -63,6 +83,10 @@ class Told:
                 self.finished = event
             case Failure():
                 self.failure = event
+            case RunStarted():
+                self.run = event.run
+            case Waiting():
+                self.question = event
             case Step() if event.state != "started":
                 self.steps.append(event)
 
@@ -78,13 +102,19 @@ async def ask(settings: Settings, question: Question, *, as_json: bool, whole: b
 
 
 async def hear(settings: Settings, question: Question, *, aloud: bool) -> Told:
-    """What a run said to the question, shown as it comes when `aloud`."""
+    """What a run said to the question, shown as it comes when `aloud`; then a person at a terminal is asked back."""
     started, told = time.perf_counter(), Told()
-    async with _asking(settings, question) as events:
-        async for event in events:
-            told.take(event)
-            if aloud:
-                _show(event, told)
+    async with _asking(settings, question) as asking:
+        events = asking.ask()
+        while True:
+            async for event in events:
+                told.take(event)
+                if aloud:
+                    _show(event, told)
+            if told.question is None or not (aloud and sys.stdin.isatty()):
+                break
+            value = await asyncio.to_thread(_choose, told.question)
+            told.question, events = None, asking.resume(told.run, value)
     if told.failure is not None and (told.finished is None or told.finished.status == "failed"):
         raise from_body({"error": told.failure.model_dump()})
     if aloud:
@@ -92,40 +122,90 @@ async def hear(settings: Settings, question: Question, *, aloud: bool) -> Told:
     return told
 
 
+def _choose(question: Waiting) -> str:
+    """A person's answer, which must be an option where there are any."""
+    while True:
+        value = err.input(f"[bold]{escape('/'.join(question.options) or 'answer')}[/bold] > ").strip()
+        if value and (not question.options or value in question.options):
+            return value
+
+
+class Asking(Protocol):
+    """A host, or this process in its place."""
+
+    def ask(self) -> AsyncIterator[AgentEvent]: ...
+
+    def resume(self, run: str, value: str) -> AsyncIterator[AgentEvent]: ...
+
+
 @asynccontextmanager
-async def _asking(settings: Settings, question: Question) -> AsyncIterator[AsyncIterator[AgentEvent]]:
+async def _asking(settings: Settings, question: Question) -> AsyncIterator[Asking]:
     async with AsyncExitStack() as stack:
         host = await stack.enter_async_context(running_host(settings))
         if host is not None:
-            yield _from_host(host, question)
+            yield _OfHost(host, question)
             return
         from api.host import open_alone
 
-        bench, runs = await stack.enter_async_context(open_alone(settings))
+        yield _Alone(*await stack.enter_async_context(open_alone(settings)), question)
+
+
+@dataclass(frozen=True)
+class _OfHost:
+    host: RunningHost
+    question: Question
+
+    def ask(self) -> AsyncIterator[AgentEvent]:
+        asked = self.question
+        body = {
+            "question": asked.text,
+            "knowledge_bases": asked.knowledge_bases,
+            "sources": asked.sources,
+            "graph": asked.graph,
+            "options": asked.options,
+        }
+        return self._events("/api/v1/chat", body)
+
+    def resume(self, run: str, value: str) -> AsyncIterator[AgentEvent]:
+        return self._events(f"/api/v1/runs/{run}/resume", {"value": value})
+
+    async def _events(self, path: str, body: dict[str, Any]) -> AsyncIterator[AgentEvent]:
+        async for _, data in self.host.stream("POST", path, json=body):
+            if "error" in data:
+                raise from_body(data)
+            yield AGENT_EVENT.validate_python(data)
+
+
+@dataclass
+class _Alone:
+    bench: Bench
+    runs: "Runs"
+    question: Question
+    seen: int = 0
+
+    async def ask(self) -> AsyncIterator[AgentEvent]:
         from graphs.catalog import Ask
 
+        given = self.question
         asked = Ask(
-            question=question.text,
-            knowledge_bases=question.knowledge_bases,
-            sources=question.sources,
-            options=question.options,
+            question=given.text,
+            knowledge_bases=given.knowledge_bases,
+            sources=given.sources,
+            options=given.options,
         )
-        run = await runs.start(question.graph, asked, tenant=bench.tenant)
-        yield (event async for _, event in runs.stream(run, tenant=bench.tenant))
+        run = await self.runs.start(given.graph, asked, tenant=self.bench.tenant)
+        async for event in self._events(run):
+            yield event
 
+    async def resume(self, run: str, value: str) -> AsyncIterator[AgentEvent]:
+        await self.runs.resume(run, value, tenant=self.bench.tenant)
+        async for event in self._events(run):
+            yield event
 
-async def _from_host(host: RunningHost, question: Question) -> AsyncIterator[AgentEvent]:
-    body = {
-        "question": question.text,
-        "knowledge_bases": question.knowledge_bases,
-        "sources": question.sources,
-        "graph": question.graph,
-        "options": question.options,
-    }
-    async for _, data in host.stream("POST", "/api/v1/chat", json=body):
-        if "error" in data:
-            raise from_body(data)
-        yield AGENT_EVENT.validate_python(data)
+    async def _events(self, run: str) -> AsyncIterator[AgentEvent]:
+        async for number, event in self.runs.stream(run, self.seen, tenant=self.bench.tenant):
+            self.seen = number
+            yield event
 
 
 def _show(event: AgentEvent, told: Told) -> None:
@@ -143,6 +223,8 @@ def _show(event: AgentEvent, told: Told) -> None:
             _aside(told, f"{len(event.moments)} moments found")
         case Failure():
             _aside(told, event.message)
+        case Waiting():
+            _aside(told, event.text)
 
 
 def _aside(told: Told, text: str) -> None:
@@ -166,6 +248,8 @@ def _conclude(told: Told, seconds: float) -> None:
             out.print(f"  {escape(file.name)}  [dim]{file.size:,} bytes, /api/v1/media/{file.media}[/dim]")
     if told.finished is not None and told.finished.reason:
         err.print(f"[yellow]{told.finished.status}[/yellow]: {escape(told.finished.reason)}")
+    if told.question is not None:
+        err.print(f"The run waits for an answer: POST /api/v1/runs/{told.run}/resume", markup=False)
     err.print(f"[dim]{seconds:.1f} s[/dim]")
 
 

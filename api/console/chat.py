@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nicegui import background_tasks, ui
@@ -25,6 +27,7 @@ class AnswerView:
 
     def __init__(self, player: Player) -> None:
         self._player = player
+        self.reply: Callable[[str], Awaitable[None]] | None = None
         self._text, self._drawn, self._began = "", 0.0, time.monotonic()
         self._count = 0
         with ui.element("article").classes("answer"):
@@ -53,7 +56,7 @@ class AnswerView:
             case Answer():
                 self._answer(event)
             case Question():
-                self._notice(event.text)
+                self._ask_back(event)
             case Failure():
                 self._notice(f"{event.message} {event.remedy}")
             case RunFinished():
@@ -114,6 +117,22 @@ class AnswerView:
         if finished.reason:
             self._notice(finished.reason)
 
+    def _ask_back(self, question: Question) -> None:
+        """Show what the run asks, with a button for each answer, or a field where any will do."""
+        with self._notices, ui.element("div").classes("notice") as asked:
+            ui.label(question.text)
+
+            async def answer(value: str) -> None:
+                asked.delete()
+                if self.reply is not None and value:
+                    await self.reply(value)
+
+            for option in question.options:
+                ui.button(option, on_click=lambda option=option: answer(option)).props("dense no-caps outline")
+            if not question.options:
+                text = ui.input().props("dense outlined")
+                text.on("keydown.enter", lambda: answer(text.value or ""))
+
     def _notice(self, text: str) -> None:
         with self._notices:
             ui.label(text).classes("notice")
@@ -145,8 +164,11 @@ class Conversation:
                 self._run, self.asking = row.run, True
                 background_tasks.create(self._follow(row.run, view), name=f"follow-{row.run}")
                 return
-            async for _, event in runs.stream(row.run, tenant=self._visit.tenant):
-                view.take(event)
+            seen = 0
+            async for seen, event in runs.stream(row.run, tenant=self._visit.tenant):  # noqa: B007
+                if row.status == "waiting" or not isinstance(event, Question):
+                    view.take(event)
+            view.reply = partial(self._reply, row.run, view, seen)
 
     async def ask(self, question: str, base: str | None) -> None:
         """Start a run and show it while it lasts."""
@@ -171,14 +193,25 @@ class Conversation:
         if self.asking and self._run:
             await self._visit.host.runs.cancel(self._run, tenant=self._visit.tenant)
 
-    async def _follow(self, run: str, view: AnswerView) -> None:
-        async for _, event in self._visit.host.runs.stream(run, tenant=self._visit.tenant):
+    async def _follow(self, run: str, view: AnswerView, after: int = 0) -> None:
+        async for seen, event in self._visit.host.runs.stream(run, after, tenant=self._visit.tenant):
             if self._talk.is_deleted:
                 # the visitor left; the run goes on
                 return
             with self._talk:
                 view.take(event)
+            view.reply = partial(self._reply, run, view, seen)
         self.asking = False
+
+    async def _reply(self, run: str, view: AnswerView, seen: int, value: str) -> None:
+        """Answer what the run asked, and show how it goes on."""
+        try:
+            await self._visit.host.runs.resume(run, value, tenant=self._visit.tenant)
+        except SutradharError as error:
+            view.fail(error)
+            return
+        self._run, self.asking = run, True
+        await self._follow(run, view, seen)
 
     def _ask_view(self, question: str) -> AnswerView:
         if self.welcome is not None:

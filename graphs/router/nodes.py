@@ -43,7 +43,7 @@ def runner_of(agent: Agent) -> Node:
     graph = agent.build().compile(name=agent.name)
 
     async def run(task: Task, runtime: Runtime[Context]) -> State:
-        context, ledger = runtime.context, runtime.context.ledger
+        context, ledger = _for(agent, runtime.context), runtime.context.ledger
         if not task["alone"]:
             context = replace(context, emit=_quiet(context.emit))
         limits: RunnableConfig = {"recursion_limit": max(ledger.budget.steps - ledger.steps, 1)}
@@ -107,6 +107,12 @@ async def _asked(message: str, agents: Mapping[str, Agent], context: Context) ->
     return Route(
         parts=(Part(agent=default(agents), question=message, why="nothing told what else is meant"),), how="default"
     )
+
+
+def _for(agent: Agent, context: Context) -> Context:
+    """The context of a part: its tools are those that this agent may use."""
+    permit = context.bench.permit
+    return replace(context, bench=replace(context.bench, permit=permit.of(agent.name))) if permit else context
 
 
 def _quiet(emit: Callable[[AgentEvent], None]) -> Callable[[AgentEvent], None]:

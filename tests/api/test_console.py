@@ -119,6 +119,18 @@ async def test_an_answer_streams_and_its_citation_seeks_the_player(console: str,
     await page.wait_for_selector(".step >> text=recall")
 
 
+async def test_a_question_of_the_run_is_answered_with_a_button(console: str, page: "Page") -> None:
+    await page.goto(console)
+    await page.fill("textarea", "please ask")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".notice >> text=Which?")
+    await page.reload()
+    await page.click(".notice button:has-text('that')")
+    await page.wait_for_selector(".chip")
+    assert "that" in await page.inner_text(".prose")
+    assert await page.locator(".notice button").count() == 0
+
+
 async def test_a_thread_is_shown_again(console: str, page: "Page") -> None:
     await _ask(page, console, "remember this one")
     await page.wait_for_url("**/?thread=*")
