@@ -1,7 +1,8 @@
 """The first thing behind the walls: close the last doors, then become the command. It imports nothing of ours.
 
-`python -I -S inside.py STATUS PROCESSES LOOPBACK COUNT NAME=VALUE... COMMAND...`: STATUS is a descriptor on which the keeper learns that
-the command began. Landlock's structures and bits are those of Linux's `linux/landlock.h`.
+`python -I -S inside.py STATUS PROCESSES LOOPBACK COUNT NAME=VALUE... COMMAND...`: STATUS is a descriptor on which the
+keeper learns that the command began, COUNT that of the variables. Landlock's structures and bits are those of Linux's
+`linux/landlock.h`.
 """
 
 import contextlib

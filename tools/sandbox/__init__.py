@@ -47,7 +47,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _apart(files: dict[str, "str | Encoded"]) -> dict[str, "str | Encoded"]:
+def _apart(files: dict[str, str | Encoded]) -> dict[str, str | Encoded]:
     folders = {str(parent) for path in files for parent in PurePosixPath(path).parents}
     if both := sorted(folders & files.keys()):
         raise ValueError(f"{both[0]!r} is a file and a folder")

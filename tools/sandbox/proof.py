@@ -60,10 +60,8 @@ async def _try(settings: Settings) -> Proof:
     source = Path(__file__).with_name("probes.py").read_text(encoding="utf-8")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _bait(settings.home) as (bait, listener):
-        program = Program(
-            files={"probes.py": source}, command=["python", "probes.py"], stdin=json.dumps(bait), limits=_LIMITS
-        )
-        report, _ = await work(program, settings)
+        program = Program(files={"probes.py": source}, command=["python", "probes.py"], stdin=json.dumps(bait))
+        report = await work(program, settings, _LIMITS)
         reached, touched = await asyncio.to_thread(lambda: (_reached(listener), _touched(bait)))
     results = _results(report)
     results["network of the host"] = "a connection came through" if reached else ""

@@ -28,16 +28,15 @@ async def run_program(program: Program, where: Bench | Settings) -> Ran:
 
     settings = where if isinstance(where, Settings) else where.settings
     await prove(settings)
-    report, limits = await work(program, settings)
-    return _ran(report, limits)
+    limits = _capped(program.limits, settings)
+    return _ran(await work(program, settings, limits), limits)
 
 
-async def work(program: Program, settings: Settings) -> tuple[Report, SandboxLimits]:
+async def work(program: Program, settings: Settings, limits: SandboxLimits) -> Report:
     """Run without asking whether isolation is proven: the proof itself is such a run."""
     program_path = bubblewrap()
     if program_path is None:
         raise NotInstalled("Code runs only in a sandbox, which needs bubblewrap.", remedy="apt-get install bubblewrap")
-    limits = _capped(program.limits, settings)
     job = _job(program, limits, program_path)
     job["toolchains"] = [str(each) for each in settings.sandbox.toolchains]
     job["binds"] += [Bind(host=str(each), inside=str(each)) for each in settings.sandbox.toolchains]
@@ -48,7 +47,7 @@ async def work(program: Program, settings: Settings) -> tuple[Report, SandboxLim
     patience = (limits.seconds + _SETUP_SECONDS) * (1 if program.build is None else 2)
     async with place(settings) as taken:
         job["user"] = taken.user
-        return await warden().work(job, taken.lock, patience), limits
+        return await warden().work(job, taken.lock, patience)
 
 
 def _capped(limits: SandboxLimits, settings: Settings) -> SandboxLimits:
