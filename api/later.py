@@ -74,12 +74,6 @@ LATER = (
         _NONE,
     ),
     Later(
-        "/api/v1/agent/research",
-        "Research a topic",
-        {"topic": Text, "depth": (Level, "medium"), "sources": (Annotated[int, Field(ge=1, le=100)], 5)},
-        "POST /api/v1/chat answers from the knowledge bases with citations.",
-    ),
-    Later(
         "/api/v1/rag/analyze",
         "Analyse text, image and video together",
         {

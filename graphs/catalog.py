@@ -116,10 +116,11 @@ def agents() -> dict[str, Agent]:
     """Every agent that is installed, the default one first."""
     from graphs.coding.graph import CODING
     from graphs.content.graph import CONTENT
+    from graphs.research.graph import RESEARCH
     from graphs.router.graph import router_over
     from graphs.temporal.graph import TEMPORAL
 
-    specialists = (TEMPORAL, CODING, CONTENT)
+    specialists = (TEMPORAL, RESEARCH, CODING, CONTENT)
     return {agent.name: agent for agent in (router_over(specialists), *specialists)}
 
 

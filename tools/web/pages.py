@@ -70,7 +70,7 @@ class Pages(BaseModel):
 
 
 # the address itself goes out, and with it whatever somebody put into it
-@tool(title="Read web pages", effect="spend")
+@tool(title="Read web pages", effect="spend", idempotent=True)
 async def fetch_page(input: FetchInput, bench: Bench) -> Pages:
     """Read pages of the open web as plain text, with title, author, date and the time of access.
 
@@ -78,10 +78,10 @@ async def fetch_page(input: FetchInput, bench: Bench) -> Pages:
     """
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(address: str) -> Visit | Unread:
+    async def one(address: str) -> tuple[str, Visit] | Unread:
         async with gate:
             try:
-                return await visit(bench, address, given=input.given)
+                return address, await visit(bench, address, given=input.given)
             except SutradharError as error:
                 return Unread(asked=address, reason=error.message)
 
@@ -89,11 +89,11 @@ async def fetch_page(input: FetchInput, bench: Bench) -> Pages:
     pages, unread = list[Page](), [each for each in visits if isinstance(each, Unread)]
     reader = _Reader(bench)
     try:
-        for count, each in enumerate((each for each in visits if isinstance(each, Visit)), 1):
+        for count, (asked, each) in enumerate((each for each in visits if not isinstance(each, Unread)), 1):
             try:
-                pages.append(_page(each, await reader.text(each), input.characters))
+                pages.append(_page(asked, each, await reader.text(each), input.characters))
             except (UnsupportedMedia, EngineFailed) as error:
-                unread.append(Unread(asked=each.asked, reason=error.message))
+                unread.append(Unread(asked=asked, reason=error.message))
             bench.progress(fraction=count / len(visits), note=each.url[:200])
     finally:
         await asyncio.shield(reader.close())
@@ -143,7 +143,7 @@ class _Kept(BaseModel):
     text: Text
 
 
-def _page(visited: Visit, text: Text, characters: int) -> Page:
+def _page(asked: str, visited: Visit, text: Text, characters: int) -> Page:
     kept, length = list[str](), 0
     # a page that is made when it is asked for says that it was modified now
     modified = visited.modified if visited.modified and "html" not in visited.media_type else None
@@ -153,7 +153,7 @@ def _page(visited: Visit, text: Text, characters: int) -> Page:
         if length >= characters:
             break
     return Page(
-        asked=visited.asked,
+        asked=asked,
         url=visited.url,
         title=text.title,
         paragraphs=tuple(kept),

@@ -41,7 +41,7 @@ class Searched(BaseModel):
 
 
 # the query goes to somebody else, who may charge for it
-@tool(title="Search the web", effect="spend")
+@tool(title="Search the web", effect="spend", idempotent=True)
 async def search_web(input: SearchWebInput, bench: Bench) -> Searched:
     """Find pages of the open web, scientific papers or articles of an encyclopaedia, as addresses to read."""
     failed = list[str]()
