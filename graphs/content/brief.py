@@ -40,12 +40,14 @@ def brief_of(topic: str, options: ContentOptions, *, grounded: bool) -> Brief:
     if counted and "length" not in options.model_fields_set and 20 <= int(counted["count"]) <= 3_000:
         length = int(counted["count"])
     plain = _WORDS.sub("", asked["topic"] if asked and _kind_named(what) else topic).strip(" .,:;\n")
+    words = length if isinstance(length, int) else KINDS[kind].words[SIZES.index(length)]
     return Brief(
         topic=plain or topic,
         kind=kind,
         style=options.style,
         language=options.language or _language(topic),
-        words=length if isinstance(length, int) else KINDS[kind].words[SIZES.index(length)],
+        words=words,
+        planned=words,
         characters=_characters(length) if KINDS[kind].shape == "post" else None,
         keywords=list(dict.fromkeys(options.keywords)),
         audience=options.audience,

@@ -87,11 +87,17 @@ def _result(state: Mapping[str, Any], piece: str, title: str) -> ContentResult:
         target_words=brief.words,
         words=words,
         length_met=met(words, brief.words),
-        problems=problems_of(brief, outline, piece),
+        problems=problems_of(brief, outline, piece) + _carried(brief, words),
         grounding=_grounding(brief, piece, sum(each.dropped for each in written.values())),
         draft=_measures(first, brief, outline.title, "", keywords),
         final=_measures(piece, brief, title, description, keywords),
     )
+
+
+def _carried(brief: Brief, words: int) -> list[str]:
+    if met(words, brief.words) or not brief.grounded:
+        return []
+    return [f"The sources carry about {brief.planned} words; {brief.words} were asked for. Give it more sources."]
 
 
 def _measures(text: str, brief: Brief, title: str, description: str, keywords: list[str]) -> Measures | None:

@@ -5,12 +5,13 @@ import re
 from collections.abc import Sequence
 
 from graphs.content.state import Part
-from graphs.content.tidy import blocks
+from graphs.content.tidy import blocks, without_links
 from graphs.events import Citation
-from graphs.temporal.evidence import cite, fuse
+from graphs.speak import harmless
+from graphs.temporal.evidence import best_sentence, cite, fuse
 from graphs.temporal.memory import look
 from graphs.temporal.verify import judge
-from graphs.temporal.words import alike, content, names, numbers, without_marks
+from graphs.temporal.words import alike, content, marks, names, numbers, without_marks
 from knowledge.segment import Modality
 from knowledge.store import Where
 from knowledge.tools import SearchInput, search
@@ -23,6 +24,12 @@ MOST = 24
 _TOLD: list[Modality] = ["speech", "caption"]
 _SHOWN: list[Modality] = ["screen_text", "page", "table", "image"]
 _FEWEST_WORDS = 4
+
+CARRIES = 2.5
+"""Words of a piece for each word of its evidence; beyond that a writer begins to invent."""
+
+_NEW_WORDS = 2
+"""Content words that the evidence has not, in a sentence that only leads from one to the next."""
 
 
 async def gather_evidence(bench: Bench, topic: str, knowledge_bases: list[str], sources: list[str]) -> list[Citation]:
@@ -96,13 +103,18 @@ def shared_out(parts: Sequence[Part], evidence: Sequence[Citation]) -> list[Part
     ]
 
 
-def held(text: str, evidence: Sequence[Citation], topic: str) -> tuple[str, int]:
-    """The text with only what the evidence says or nobody can check, and how many sentences were taken out.
+def capacity(evidence: Sequence[Citation]) -> int:
+    """The words that can be written from so much evidence without adding to it."""
+    return round(CARRIES * sum(len(words(each.text)) for each in evidence))
 
-    A sentence that its evidence supports keeps the mark, or gets it. Another one stays without a mark when it names
-    no number and no name that the evidence has not.
+
+def held(text: str, evidence: Sequence[Citation]) -> tuple[str, int]:
+    """The text with only what the evidence says, and how many sentences were taken out.
+
+    A sentence that its evidence supports keeps the mark, or gets it. One that says next to nothing, and names no
+    number and no name that the evidence has not, may stand between them without a mark.
     """
-    known = " \n".join([*(f"{each.text} {each.source}" for each in evidence), topic])
+    known = " \n".join(f"{each.text} {each.source}" for each in evidence)
     dropped, kept_blocks = 0, list[str]()
     for block in blocks(text):
         if block.startswith("```"):
@@ -112,23 +124,30 @@ def held(text: str, evidence: Sequence[Citation], topic: str) -> tuple[str, int]
         for line in block.split("\n"):
             lead = re.match(r"\s*(?:[-*+]\s+|\d{1,2}[.)]\s+)?", line)
             start = lead.end() if lead else 0
-            told = [_held(each, evidence, topic, known) for each in sentences(line[start:])]
+            told = [_held(each, evidence, known) for each in sentences(line[start:])]
             dropped += told.count("")
             if any(told):
                 lines.append(line[:start] + " ".join(each for each in told if each))
         if lines:
             kept_blocks.append("\n".join(lines))
-    return "\n\n".join(kept_blocks), dropped
+    stands = any(marks(each) for each in kept_blocks)
+    return "\n\n".join(kept_blocks) if stands else "", dropped
 
 
-def _held(sentence: str, evidence: Sequence[Citation], topic: str, known: str) -> str:
+def quoted(evidence: Sequence[Citation], wanted: str, said: str) -> str:
+    """The evidence itself, in its own words, that fits a part best and was not cited yet; nothing when all was."""
+    left = [each for each in evidence if each.n not in marks(said)]
+    best = best_sentence(left, content(wanted))
+    # what a page or a screen says is quoted without its links and images, which could call another host
+    quote = " ".join(word for word in without_links(best[0], marks=False).split() if harmless(word, "")) if best else ""
+    return f"«{quote}» [{best[1].n}]" if best and quote else ""
+
+
+def _held(sentence: str, evidence: Sequence[Citation], known: str) -> str:
     judged = judge(sentence, evidence, "")
     if judged.verdict == "supported":
-        marks = "".join(f"[{each.n}]" for each in judged.evidence)
-        return f"{judged.text} {marks}"
-    plain = without_marks(sentence)
-    stems = content(known)
-    invented = numbers(plain) - numbers(known) or {
-        name for name in names(plain) if not any(alike(name, stem) for stem in stems)
-    }
-    return "" if invented else plain
+        return f"{judged.text} {''.join(f'[{each.n}]' for each in judged.evidence)}"
+    plain, stems = without_marks(sentence), content(known)
+    new = [each for each in content(plain) if not any(alike(each, stem) for stem in stems)]
+    invented = numbers(plain) - numbers(known) or names(plain) & {*new}
+    return "" if invented or len(new) > _NEW_WORDS else plain

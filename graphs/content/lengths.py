@@ -10,6 +10,7 @@ TOLERANCE = 0.15
 _AIM = 0.07
 """A piece is trimmed and extended to within this of its length, so that a title more or less does not matter."""
 _MOST_PARTS = 10
+_ORPHAN = 15
 
 
 def parts_for(kind: ContentType, words: int) -> int:
@@ -47,6 +48,18 @@ def trimmed(texts: Mapping[int, str], plan: Mapping[int, int], target: int, besi
             done.add(number)
             continue
         result[number], counts[number] = shorter, words
+    return _without_orphans(result, target, beside)
+
+
+def _without_orphans(texts: Mapping[int, str], target: int, beside: int) -> dict[int, str]:
+    """Without last paragraphs of a single short sentence, as trimming leaves them, where the length allows it."""
+    result = dict(texts)
+    for number, text in texts.items():
+        *before, last = blocks(text) or [""]
+        single = before and "\n" not in last and len(sentences(last)) == 1 and count_words(last) < _ORPHAN
+        shorter = {**result, number: "\n\n".join(before)}
+        if single and not too_short(beside + sum(count_words(each) for each in shorter.values()), target):
+            result = shorter
     return result
 
 

@@ -11,11 +11,11 @@ from graphs.artefacts import keep
 from graphs.content import writing
 from graphs.content.brief import brief_of
 from graphs.content.finishing import answer_of, described, published, titled
-from graphs.content.grounding import gather_evidence, handed, held, shared_out
+from graphs.content.grounding import capacity, gather_evidence, handed, held, quoted, shared_out
 from graphs.content.kinds import KINDS
 from graphs.content.lengths import shortest, too_short, trimmed
 from graphs.content.state import Brief, Outline, State, Writing, Written
-from graphs.content.structure import as_steps, assembled, headings_words
+from graphs.content.structure import as_steps, assembled, closed, headings_words
 from graphs.content.tidy import blocks, tidied, unrepeated
 from graphs.context import Context
 from graphs.events import Answer, Artefact, Cited, Evidence, Token
@@ -28,6 +28,9 @@ from tools.writing.text import count_words, sentences
 
 EXTENSIONS = 8
 """Paragraphs that may be asked for after the first writing, in all."""
+
+LEAST = 40
+"""Words that are planned however little evidence there is."""
 
 NOTHING = {
     "en": "The material says nothing about this, so there is nothing to write it from.",
@@ -59,7 +62,10 @@ async def gather(state: State, runtime: Runtime[Context]) -> Command[Literal["ou
     if not evidence:
         text = NOTHING.get(brief.language, NOTHING["en"])
         return Command(update={"answer": Answer(text=text, answered=False, citations=[])}, goto="__end__")
-    return Command(update={"evidence": evidence}, goto="outline")
+    carried = min(brief.words, max(capacity(evidence), LEAST)) if _holds(brief) else brief.words
+    return Command(
+        update={"evidence": evidence, "brief": brief.model_copy(update={"planned": carried})}, goto="outline"
+    )
 
 
 async def outline(state: State, runtime: Runtime[Context]) -> Command[Literal["write"]]:
@@ -105,10 +111,11 @@ async def edit(state: State, runtime: Runtime[Context]) -> Command[Literal["exte
     beside = headings_words(brief, planned)
     total = beside + sum(count_words(text) for text in texts.values())
     kept = _rewritten(state, texts)
-    if too_short(total, brief.words) and any(texts.values()) and state.get("extended", 0) < EXTENSIONS:
+    if too_short(total, brief.planned) and any(texts.values()) and state.get("extended", 0) < EXTENSIONS:
         return Command(update={"written": kept}, goto="extend")
     words = {part.number: part.words for part in planned.parts}
-    shorter = await asyncio.to_thread(trimmed, texts, words, brief.words, beside)
+    shorter = await asyncio.to_thread(trimmed, texts, words, brief.planned, beside)
+    shorter = {number: closed(text) for number, text in shorter.items()}
     return Command(update={"written": _rewritten(state, shorter)}, goto="optimise")
 
 
@@ -120,7 +127,7 @@ async def extend(state: State, runtime: Runtime[Context]) -> Command[Literal["ed
     words = {part.number: part.words for part in planned.parts}
     order = shortest(texts, words)
     part = planned.parts[order[tries % min(len(order), 3)]]
-    missing = brief.words - headings_words(brief, planned) - sum(count_words(text) for text in texts.values())
+    missing = brief.planned - headings_words(brief, planned) - sum(count_words(text) for text in texts.values())
     asked = Writing(brief=brief, outline=planned, part=part, evidence=state.get("evidence", []), lanes=1)
     before = written.get(part.number, Written(draft="", text=""))
     wanted = min(max(missing, 20), 150)
@@ -183,9 +190,18 @@ def _kept(state: Writing, raw: str, *before: str) -> tuple[str, int]:
     shape, said = KINDS[brief.kind].shape, [each for text in before for each in sentences(text)]
     known = [planned.title, *(part.heading for part in planned.parts)]
     text = tidied(raw, shape, marks=brief.grounded, known=known, before=said)
-    if not state["evidence"] or shape in {"verse", "scenes"}:
+    if not state["evidence"] or not _holds(brief):
         return text, 0
-    return held(text, state["evidence"], brief.topic)
+    text, dropped = held(text, state["evidence"])
+    if not text and not before:
+        own = [each for each in state["evidence"] if each.n in state["part"].evidence]
+        text = quoted(own, f"{state['part'].heading} {brief.topic}", "")
+    return text, dropped
+
+
+def _holds(brief: Brief) -> bool:
+    """Whether a piece may say only what its evidence says: stories, scripts and poems are only inspired by it."""
+    return KINDS[brief.kind].factual or KINDS[brief.kind].shape == "post"
 
 
 def _joined(text: str, more: str) -> str:

@@ -10,8 +10,8 @@ from graphs.events import Answer, Citation
 
 
 class Brief(BaseModel):
-    """What is to be written. `words` is the length to meet, `characters` the most that a post may have; `places` are
-    where to look for evidence, when that was asked for."""
+    """What is to be written. `words` is the length to meet, `planned` the less that the evidence carries,
+    `characters` the most that a post may have."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -20,6 +20,7 @@ class Brief(BaseModel):
     style: Style
     language: str
     words: int
+    planned: int
     characters: int | None = None
     keywords: list[str] = []
     audience: str = ""

@@ -102,6 +102,11 @@ def _post(brief: Brief, piece: str) -> list[str]:
     return problems if _TAG.search(piece) else [*problems, "It has no hashtag."]
 
 
+def closed(text: str) -> str:
+    """With a full stop where lines were trimmed after a comma."""
+    return re.sub(r"[\s,;:–—-]+\Z", ".", text) if re.search(r"[,;:–—-]\s*\Z", text) else text
+
+
 def as_steps(text: str) -> str:
     """The sentences as numbered steps, when a part that is to have steps has none."""
     from tools.writing.text import sentences

@@ -43,7 +43,7 @@ def tidied(raw: str, shape: Shape, *, marks: bool, known: Sequence[str] = (), be
         text = _OPENING.sub("", text.strip(), count=1)
         if fenced := _FENCED.match(text):
             text = fenced["inside"]
-    text = "\n\n".join(each if each.startswith("```") else _plain(each, marks=marks) for each in blocks(text))
+    text = "\n\n".join(each if each.startswith("```") else without_links(each, marks=marks) for each in blocks(text))
     if shape == "verse":
         return _verse(text, known)
     if shape == "scenes":
@@ -52,7 +52,7 @@ def tidied(raw: str, shape: Shape, *, marks: bool, known: Sequence[str] = (), be
     return whole(unrepeated("\n".join(lines), before))
 
 
-def _plain(block: str, *, marks: bool) -> str:
+def without_links(block: str, *, marks: bool) -> str:
     """Without links, placeholders and authorities that nobody gave."""
     text = _BARE_LINK.sub(lambda match: match[1] or "", block).replace("![", "")
     text = _AUTHORITY.sub("", _PLACEHOLDER.sub("", text))

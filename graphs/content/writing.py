@@ -83,7 +83,7 @@ async def said(context: Context, brief: Brief, messages: Sequence[BaseMessage], 
             most_tokens=most_tokens(wanted, brief.language),
             aloud=aloud,
             enough=satisfied(wanted),
-            temperature=TEMPERATURE[brief.style],
+            temperature=0.2 if brief.grounded else TEMPERATURE[brief.style],
             frequency_penalty=0.4,
             seed=_SEED,
         )
@@ -95,7 +95,7 @@ async def said(context: Context, brief: Brief, messages: Sequence[BaseMessage], 
 
 async def outlined(context: Context, brief: Brief, evidence: Sequence[Citation], row: Row) -> Outline:
     """Title and parts: the model's where they can be used, else those of the kind."""
-    spec, count = KINDS[brief.kind], parts_for(brief.kind, brief.words)
+    spec, count = KINDS[brief.kind], parts_for(brief.kind, brief.planned)
     printed = spec.shape in {"sections", "scenes"}
     shown = "\nIt stands on this:\n" + _evidence(evidence, brief, row)[:800] if evidence else ""
     lines = list[str]()
@@ -165,7 +165,10 @@ def part_messages(state: Writing, row: Row) -> list[BaseMessage]:
         asked = prompt("alone").format(evidence=shown, ask=ask, words=part.words)
     else:
         parts = "; ".join(each.heading for each in outline.parts)
-        asked = prompt("part").format(evidence=shown, parts=parts, heading=part.heading, ask=ask, words=part.words)
+        place_in = {0: " It begins the piece.", len(outline.parts) - 1: " It ends the piece."}.get(part.number, "")
+        asked = prompt("part").format(
+            evidence=shown, parts=parts, heading=part.heading, ask=ask, words=part.words, place=place_in
+        )
     return [system(brief), HumanMessage(asked)]
 
 

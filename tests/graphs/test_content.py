@@ -165,7 +165,8 @@ TOUR = (
 async def test_facts_are_cited_and_held_to_their_evidence(settings: Settings) -> None:
     said = (
         "The mirror was built at Goddard in Greenbelt [1]. It has 18 segments made of beryllium [1]. "
-        "It was paid for by Napoleon in 1805 [2]. The work of many people stands behind such a mirror. "
+        "It was paid for by Napoleon in 1805 [2]. "
+        "The work of countless tireless people stands behind it. That is the mirror at Goddard. "
         "Each segment has a thin layer of gold."
     )
     async with writers(settings, [OUTLINE, {"say": said, "times": 1}, {"say": ""}], TOUR) as runs:
@@ -174,10 +175,12 @@ async def test_facts_are_cited_and_held_to_their_evidence(settings: Settings) ->
     assert "made of beryllium. [2]" in answer.text
     assert "layer of gold. [3]" in answer.text
     assert "Napoleon" not in answer.text
-    assert "many people" in answer.text
-    assert [(each.n, each.start) for each in answer.citations] == [(1, 7.0), (2, 14.0), (3, 20.0)]
+    assert "countless" not in answer.text
+    assert "That is the mirror at Goddard." in answer.text
+    assert [(each.n, each.start) for each in answer.citations][:3] == [(1, 7.0), (2, 14.0), (3, 20.0)]
+    assert "evil" not in answer.text
     told = result(answer)
-    assert (told.grounding.grounded, told.grounding.cited, told.grounding.dropped) == (True, 3, 1)
+    assert (told.grounding.grounded, told.grounding.cited, told.grounding.dropped) == (True, 5, 2)
     assert "Written without sources" not in answer.text
     order = [event.type for event in events]
     assert order.index("evidence") < order.index("token") < order.index("citation") < order.index("answer")

@@ -96,7 +96,7 @@ def keywords_of(text: str, most: int = 5) -> list[str]:
     listed = files("tools.writing").joinpath("common.txt").read_text(encoding="utf-8")
     common = {word for line in listed.splitlines() if not line.startswith("#") for word in line.split()}
     found = words(text)
-    telling = [word not in common and len(word) > 2 and not word[0].isdigit() for word in found]
+    telling = [word not in common and len(word) > 2 and not re.search(r"\d|['’]", word) for word in found]
     ones = Counter(word for word, tells in zip(found, telling, strict=True) if tells)
     pairs = Counter(f"{found[n]} {found[n + 1]}" for n in range(len(found) - 1) if telling[n] and telling[n + 1])
     chosen = [pair for pair, count in pairs.most_common(2) if count > 1]
