@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ def check(file: File, language: Language) -> list[Finding]:
         special = SPECIAL.get(rule.get("special", ""), _always)
         for node in tree.find_all({"rule": rule["rule"]}):
             if special(node, tree):
-                line = node.range().start.line
+                place = node.range()
+                line = place.end.line if rule.get("at") == "end" else place.start.line
                 found.append(
                     Finding(
                         path=file.path,
@@ -67,6 +68,51 @@ def _const_assigned(node: "SgNode", tree: "SgNode") -> bool:
     declared = [each.text() for each in scope.find_all(kind="lexical_declaration")]
     own = [each for each in declared if re.match(rf"(?:const|let)\s+{re.escape(name)}\b", each)]
     return bool(own) and all(each.startswith("const") for each in own) and name.isidentifier()
+
+
+_BINDS = {
+    "variable_declarator": "name",
+    "function_declaration": "name",
+    "generator_function_declaration": "name",
+    "function_expression": "name",
+    "class_declaration": "name",
+    "class": "name",
+    "arrow_function": "parameter",
+    "catch_clause": "parameter",
+    "for_in_statement": "left",
+}
+_PATTERNS = ("formal_parameters", "import_clause", "array_pattern", "object_pattern", "rest_pattern")
+
+
+@cache
+def _globals() -> frozenset[str]:
+    """The names that browsers, Node and test runners define."""
+    return frozenset(files("graphs.coding").joinpath("rules", "globals.txt").read_text(encoding="utf-8").split())
+
+
+def _javascript_undefined(node: "SgNode", tree: "SgNode") -> bool:
+    """Scopes are left out of account: a name that is bound anywhere in the file counts as defined."""
+    parent = node.parent()
+    if parent is None or parent.kind() in {
+        "labeled_statement",
+        "break_statement",
+        "continue_statement",
+        "unary_expression",
+    }:
+        return False
+    return node.text() not in _globals() and node.text() not in _bound(tree.text())
+
+
+@lru_cache(maxsize=4)
+def _bound(code: str) -> frozenset[str]:
+    tree, names = root(code, "typescript"), set[str]()
+    for kind, field in _BINDS.items():
+        names |= {_field(each, field) for each in tree.find_all(kind=kind)}
+    for kind in _PATTERNS:
+        for each in tree.find_all(kind=kind):
+            inner = [*each.find_all(kind="identifier"), *each.find_all(kind="shorthand_property_identifier_pattern")]
+            names |= {name.text() for name in inner}
+    return frozenset(names)
 
 
 def _declared(name: str, tree: "SgNode", types: str) -> bool:
@@ -216,6 +262,7 @@ def _python_membership(node: "SgNode", tree: "SgNode") -> bool:
 
 SPECIAL: dict[str, Callable[["SgNode", "SgNode"], bool]] = {
     "const_assigned": _const_assigned,
+    "javascript_undefined": _javascript_undefined,
     "java_boxed": _java_boxed,
     "java_division": _java_division,
     "java_remove": _java_remove,

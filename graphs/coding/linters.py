@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from graphs.coding.execute import execute
+from graphs.coding.pythonic import definitions, parsed
 from graphs.coding.state import File, Finding, Kind, Severity
 from graphs.coding.suites import BUILD_LIMITS, java_file
 from tools.bench import Bench
@@ -20,8 +21,9 @@ from tools.sandbox.languages import Language
 SECONDS = 30.0
 
 RUFF = "F,E4,E7,E9,W6,B,S,PLE,PLW,PLR0124,PLR1704,ASYNC,PERF,SIM115,RET503,RUF006,RUF015,DTZ,C4,A001,TRY201,UP031"
-_QUIET = "S101,B904,PLW2901,PLW0603,PERF203,DTZ011"
+_QUIET = "S101,S404,S603,S607,B904,PLW2901,PLW0603,PERF203,DTZ011"
 _GCC = re.compile(r"^([^:\n]+):(\d+):(?:\d+:)? (warning|error): (.+?)(?: \[(-W[\w=+-]+)\])?$", re.MULTILINE)
+_DECLARED = re.compile(r":(\d+):\d+: note: .+ (?:was )?declared here")
 _JAVAC = re.compile(r"^([\w/.-]+\.java):(\d+): (?:(warning): (?:\[(\w+)\] )?|(error): )(.+)$", re.MULTILINE)
 _NODE = re.compile(r"^\S*?([\w.-]+\.[cm]?js):(\d+)\n.*?\n((?:Syntax|Reference)Error: .+)$", re.MULTILINE | re.DOTALL)
 _TSC = re.compile(r"^([\w/.-]+\.tsx?)\((\d+),\d+\): (error|warning) (TS\d+): (.+)$", re.MULTILINE)
@@ -78,6 +80,7 @@ def _ruff_finding(file: File, told: dict[str, object]) -> Finding:
     code, location = str(told.get("code") or "E999"), told["location"]
     row = int(location["row"]) if isinstance(location, dict) else 1
     kind, severity = _ruff_weight(code)
+    row = _end_of_function(file.text, row) if code == "RET503" else row
     return _finding(file, row, kind, severity, str(told["message"]), "ruff", code)
 
 
@@ -117,8 +120,17 @@ async def pyrefly(files: list[File], bench: Bench) -> list[Finding]:
         missing = str(each["name"]) in {"missing-import", "missing-source", "import-error", "untyped-import"}
         if file is not None and not missing:
             message = str(each.get("concise_description") or each["description"])
-            found.append(_finding(file, int(each["line"]), "bug", "high", message, "pyrefly", str(each["name"])))
+            line = int(each["line"])
+            line = _end_of_function(file.text, line) if "missing an explicit `return`" in message else line
+            found.append(_finding(file, line, "bug", "high", message, "pyrefly", str(each["name"])))
     return found
+
+
+def _end_of_function(code: str, line: int) -> int:
+    """Where a missing return would stand: the last line of the function that begins at `line`."""
+    tree = parsed(code)
+    ends = [node.end_lineno for _, node in definitions(tree) if node.lineno == line] if tree else []
+    return ends[0] or line if ends else line
 
 
 def _laid(files: list[File], folder: Path) -> dict[str, File]:
@@ -172,7 +184,9 @@ async def gcc(files: list[File], bench: Bench) -> list[Finding]:
             continue
         style = match[5] in {"-Wunused-parameter", "-Wunused-variable", "-Wpedantic", "-Wshadow"}
         severity: Severity = "high" if match[3] == "error" else "low" if style else "medium"
-        found.append(_finding(file, int(match[2]), "bug", severity, match[4], "g++", match[5] or "error"))
+        declared = _DECLARED.search(ran.stderr, match.end()) if "uninitialized" in match[4] else None
+        line = int(declared[1]) if declared else int(match[2])
+        found.append(_finding(file, line, "bug", severity, match[4], "g++", match[5] or "error"))
     return found
 
 

@@ -56,7 +56,7 @@ async def review(state: State, runtime: Runtime[Context]) -> Command[Literal["do
             if _spent(runtime.context):
                 notes.append("The budget was too small for the model to read all of it; the tools did.")
                 break
-            found += await by_model(runtime, spec, file)
+            found += await by_model(runtime.context, spec, file)
     merged = merge(found)
     update: State = {"findings": merged[:MOST], "notes": [*state.get("notes", []), *notes]}
     return Command(update=update, goto="document" if spec.mode == "generate" and not spec.repository else "report")
@@ -89,10 +89,10 @@ async def by_tools(files: list[File], spec: Spec, bench: Bench) -> tuple[list[Fi
     return found, notes
 
 
-async def by_model(runtime: Runtime[Context], spec: Spec, file: File) -> list[Finding]:
+async def by_model(context: Context, spec: Spec, file: File) -> list[Finding]:
     """What the model finds, as far as it stands on a line that is there."""
     try:
-        said = await compose(runtime.context, "coding", prompting.review(spec, file.text), SaidAll, most_tokens=TOKENS)
+        said = await compose(context, "coding", prompting.review(spec, file.text), SaidAll, most_tokens=TOKENS)
     except EngineFailed:
         return []
     return [finding for each in said.findings if (finding := placed(each, file))]
