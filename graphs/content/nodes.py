@@ -29,6 +29,9 @@ from tools.writing.text import count_words, sentences
 EXTENSIONS = 8
 """Paragraphs that may be asked for after the first writing, in all."""
 
+FUTILE = 3
+"""What a paragraph counts for that brought nothing new: the model or its sources have no more to say."""
+
 LEAST = 40
 """Words that are planned however little evidence there is."""
 
@@ -134,7 +137,9 @@ async def extend(state: State, runtime: Runtime[Context]) -> Command[Literal["ed
     further = await writing.more(runtime.context, asked, _writer(runtime), before.text, wanted, aloud=False)
     fresh, dropped = _kept(asked, further, *texts.values())
     changed = Written(draft=before.draft, text=_joined(before.text, fresh), dropped=before.dropped + dropped)
-    return Command(update={"written": {part.number: changed}, "extended": tries + 1}, goto="edit")
+    return Command(
+        update={"written": {part.number: changed}, "extended": tries + (1 if fresh else FUTILE)}, goto="edit"
+    )
 
 
 async def optimise(state: State, runtime: Runtime[Context]) -> State:

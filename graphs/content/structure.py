@@ -70,8 +70,10 @@ def problems_of(brief: Brief, outline: Outline, piece: str) -> list[str]:
 
 
 def _sections(brief: Brief, outline: Outline, piece: str, levels: Sequence[int]) -> list[str]:
-    problems = [] if levels.count(2) >= 2 else ["There are fewer than two sections."]
-    missing = [part.heading for part in outline.parts if f"## {part.heading}\n" not in piece]
+    problems = [] if levels.count(2) >= min(2, len(outline.parts)) else ["There are fewer than two sections."]
+    # sources that say nothing of a section are a reason to leave it out
+    named = [] if brief.grounded else outline.parts
+    missing = [part.heading for part in named if f"## {part.heading}\n" not in piece]
     problems += [f"The section {heading!r} is missing." for heading in missing]
     if KINDS[brief.kind].steps and not re.search(r"^\d+\. ", piece, re.MULTILINE):
         problems.append("There are no numbered steps.")

@@ -97,6 +97,8 @@ async def outlined(context: Context, brief: Brief, evidence: Sequence[Citation],
     """Title and parts: the model's where they can be used, else those of the kind."""
     spec, count = KINDS[brief.kind], parts_for(brief.kind, brief.planned)
     printed = spec.shape in {"sections", "scenes"}
+    if brief.grounded:
+        count = min(count, max(len(evidence), 1))
     shown = "\nIt stands on this:\n" + _evidence(evidence, brief, row)[:800] if evidence else ""
     lines = list[str]()
     if spec.shape != "post":
