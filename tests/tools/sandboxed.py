@@ -64,8 +64,9 @@ def unchanged(host: Host) -> Iterator[None]:
 
 
 def outlived() -> list[int]:
-    """The keepers of this process's warden, and all below them."""
-    return [each.pid for each in psutil.Process(warden().pid).children(recursive=True)]
+    """The keepers of this process's warden, but for the youngest, which waits for the next run."""
+    keepers = psutil.Process(warden().pid).children()
+    return [each.pid for each in sorted(keepers, key=lambda each: (each.create_time(), each.pid))[:-1]]
 
 
 def _mounts() -> str:

@@ -145,7 +145,8 @@ async def test_a_killed_host_takes_its_runs_along(tmp_path: Path) -> None:
     assert host.stdout is not None
     warden_process = psutil.Process(int(await host.stdout.readline()))
     family = list[psutil.Process]()
-    while len(family) < 4:  # keeper, bubblewrap, its first process, the command
+    # keeper, bubblewrap, its first process, the command; and the next keeper with what waits in it
+    while len(family) < 6:
         await asyncio.sleep(0.1)
         family = warden_process.children(recursive=True)
     host.kill()

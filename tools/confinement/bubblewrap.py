@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools.confinement.job import Job
 from tools.confinement.stage import SECCOMP, STATUS
-from tools.confinement.workspace import Workspace
+from tools.confinement.workspace import INSIDE, Workspace
 
 _ALIASES = ("bin", "sbin", "lib", "lib32", "lib64")
 # where a linker and Debian's alternatives look; nothing that tells of the host
@@ -14,7 +14,7 @@ _PATH = "/opt/links/bin:/usr/local/bin:/usr/bin:/bin"
 
 def arguments(job: Job, workspace: Workspace, command: list[str], *, filtered: bool) -> list[str]:
     """From bubblewrap to the command's last argument."""
-    inside = [job["python"], "-I", "-S", "/opt/inside.py"]
+    inside = [job["python"], "-I", "-S", INSIDE]
     orders = [str(STATUS), str(job["limits"]["processes"]), "1" if job["loopback"] else "0"]
     # set when the walls stand: LD_PRELOAD must not act on what puts them up
     given = [f"{name}={value}" for name, value in job["environment"].items()]

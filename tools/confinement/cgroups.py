@@ -28,16 +28,16 @@ class Group:
         for folder in set(self.folders.values()):
             (folder / "cgroup.procs").write_text("0")
 
-    def peak(self) -> int:
-        """Most bytes at once, files in memory included; 0 when unknown."""
-        names = {1: "memory.max_usage_in_bytes", 2: "memory.peak"}
-        return self._number("memory", names.get(self.version, ""))
-
-    def cpu_seconds(self) -> float:
-        """Of all processes that ever were in it; 0 when unknown."""
-        if self.version == 1:
-            return self._number("cpuacct", "cpuacct.usage") / 1e9
-        return self._entry("cpu", "cpu.stat", "usage_usec") / 1e6
+    def limit(self, memory: int, processes: int) -> None:
+        """Bytes, files in memory included, and a few more processes than the limit that a program is told of."""
+        if not self.folders:
+            return
+        names = {1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), 2: ("memory.max", "memory.swap.max")}
+        bytes_name, swap_name = names[self.version]
+        _set(self.folders["memory"] / bytes_name, memory)
+        with contextlib.suppress(OSError):
+            _set(self.folders["memory"] / swap_name, memory if self.version == 1 else 0)
+        _set(self.folders["pids"] / "pids.max", processes + 8)
 
     def starved(self) -> bool:
         """Whether the kernel killed a process in it for memory."""
@@ -57,12 +57,6 @@ class Group:
                 else:
                     break
 
-    def _number(self, controller: str, name: str) -> int:
-        try:
-            return int((self.folders[controller] / name).read_text())
-        except (KeyError, OSError, ValueError):
-            return 0
-
     def _entry(self, controller: str, name: str, key: str) -> int:
         with contextlib.suppress(KeyError, OSError, ValueError):
             lines = (self.folders[controller] / name).read_text().splitlines()
@@ -70,14 +64,13 @@ class Group:
         return 0
 
 
-def open_group(memory: int, processes: int) -> Group:
-    """A fresh group with these limits, or one without folders that says why."""
+def open_group() -> Group:
+    """A fresh group, or one without folders that says why."""
     try:
         paths = dict(_own_paths())
-        made = _second(paths[""], memory, processes) if _unified() else _first(paths, memory, processes)
+        return _second(paths[""]) if _unified() else _first(paths)
     except (OSError, KeyError, ValueError) as error:
         return Group(reason=f"no writable control groups ({error})")
-    return made
 
 
 def _unified() -> bool:
@@ -91,42 +84,28 @@ def _own_paths() -> list[tuple[str, str]]:
     return [(controller, path) for _, names, path in parts for controller in names.split(",")]
 
 
-def _first(paths: dict[str, str], memory: int, processes: int) -> Group:
+def _first(paths: dict[str, str]) -> Group:
     group = Group(version=1)
     try:
-        for controller in ("memory", "pids", "cpuacct", "cpu"):
+        for controller in _WANTED:
             group.folders[controller] = _make(_ROOT / controller / paths[controller].strip("/"))
-        _set(group.folders["memory"] / "memory.limit_in_bytes", memory)
-        with contextlib.suppress(OSError):
-            _set(group.folders["memory"] / "memory.memsw.limit_in_bytes", memory)
-        # a few more than the limit of resources, which is the one that a program is told of
-        _set(group.folders["pids"] / "pids.max", processes + 8)
     except (OSError, KeyError):
         group.close()
         raise
     return group
 
 
-def _second(path: str, memory: int, processes: int) -> Group:
+def _second(path: str) -> Group:
     parent = _ROOT / path.strip("/")
     missing = set(_WANTED) - set((parent / "cgroup.controllers").read_text().split())
     if missing:
         raise OSError(f"{', '.join(sorted(missing))} not delegated to {path}")
-    (parent / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in _WANTED))
+    wanted = " ".join(f"+{each}" for each in _WANTED)
+    (parent / "cgroup.subtree_control").write_text(wanted)
     common = parent / _PARENT
     common.mkdir(exist_ok=True)
-    (common / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in _WANTED))
-    folder = _make(parent)
-    group = Group(2, dict.fromkeys(_WANTED, folder))
-    try:
-        _set(folder / "memory.max", memory)
-        with contextlib.suppress(OSError):
-            _set(folder / "memory.swap.max", 0)
-        _set(folder / "pids.max", processes + 8)
-    except OSError:
-        group.close()
-        raise
-    return group
+    (common / "cgroup.subtree_control").write_text(wanted)
+    return Group(2, dict.fromkeys(_WANTED, _make(parent)))
 
 
 def _make(parent: Path) -> Path:

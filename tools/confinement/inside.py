@@ -1,21 +1,20 @@
-"""The first thing behind the walls: close the last doors, then become the command. It imports nothing of ours.
+"""The first thing behind the walls: close the last doors, then become the command. It imports nothing of ours,
+and of the standard library only what starts fast.
 
 `python -I -S inside.py STATUS PROCESSES LOOPBACK COUNT NAME=VALUE... COMMAND...`: STATUS is a descriptor on which the
 keeper learns that the command began, COUNT that of the variables. Landlock's structures and bits are those of Linux's
 `linux/landlock.h`.
 """
 
-import contextlib
 import ctypes
 import os
-import resource
-import struct
 import sys
 
 _READABLE = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/proc")
 _WRITABLE = ("/work", "/build", "/tmp", "/dev")  # noqa: S108 - the sandbox's own
 
 _NICE = 5
+_RLIMIT_NPROC = 6
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
@@ -49,7 +48,7 @@ def _restrict(*, loopback: bool) -> int:
         fields.append(0 if loopback else _BIND_TCP | _CONNECT_TCP)
     if known >= 6:
         fields.append(_SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)
-    attributes = struct.pack(f"<{len(fields)}Q", *fields)
+    attributes = b"".join(each.to_bytes(8, "little") for each in fields)
     ruleset = _syscall(_CREATE, attributes, len(attributes), 0)
     for path in _READABLE:
         _allow(ruleset, path, (_EXECUTE | _READ_FILE | _READ_DIR) & rights)
@@ -63,11 +62,13 @@ def _restrict(*, loopback: bool) -> int:
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    try:
         opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        rule = struct.pack("<Qi", rights, opened)  # the structure is packed
-        _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
-        os.close(opened)
+    except FileNotFoundError:
+        return
+    rule = rights.to_bytes(8, "little") + opened.to_bytes(4, "little")
+    _syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0)
+    os.close(opened)
 
 
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
@@ -84,7 +85,9 @@ def main() -> None:
     status, processes, loopback, count = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "1", int(sys.argv[4])
     given, command = sys.argv[5 : 5 + count], sys.argv[5 + count :]
     os.set_inheritable(status, False)
-    resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    limit = (ctypes.c_ulong * 2)(processes, processes)
+    if ctypes.CDLL(None).setrlimit(_RLIMIT_NPROC, limit):
+        sys.exit("the limit of processes could not be set")
     version = _restrict(loopback=loopback)
     os.nice(_NICE)
     os.write(status, f"{version}\n".encode())

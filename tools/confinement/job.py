@@ -23,7 +23,10 @@ class Bind(TypedDict):
 
 
 class Job(TypedDict):
-    """`user` is the run's own id when we are root, else None. Files are base64. `masks` are shown as empty folders."""
+    """`user` is the run's own id when we are root, else None. Files and `stdin` are base64.
+
+    `masks` are shown as empty folders.
+    """
 
     user: int | None
     bubblewrap: str

@@ -8,6 +8,7 @@ number, architecture, instruction pointer, six arguments of eight bytes (little-
 import errno
 import socket
 import struct
+from functools import cache
 
 _LOAD, _EQUAL, _GREATER_EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO, _KILL_PROCESS = 0x7FFF0000, 0x00050000, 0x80000000
@@ -87,6 +88,7 @@ def supported(machine: str) -> bool:
     return machine in _ARCHITECTURES
 
 
+@cache
 def program(machine: str, *, loopback: bool) -> bytes:
     """The filter. Sockets are local ones; with `loopback` also TCP and UDP, for a network namespace with nothing in it.
 

@@ -2,13 +2,14 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import resource
 import selectors
 import signal
 import socket
 import time
-from typing import NoReturn
+from typing import NoReturn, TypedDict
 
 from tools.confinement.cgroups import Group
 from tools.confinement.job import Limits
@@ -29,25 +30,49 @@ class Abandoned(Exception):
     """The host closed the connection: nobody waits for the answer."""
 
 
-class Stage:
-    """A started command. `walls` is what `inside` said when all stood; without it the command never began.
+class Orders(TypedDict):
+    """What a waiting process must know to become a command."""
 
-    `ended` is bubblewrap's exit code: the command's own, or 128 and the number of the signal that ended it.
+    words: list[str]
+    user: int | None
+    limits: Limits
+
+
+class Stage:
+    """One process, made before it is needed: it has joined its control group and waits for its orders.
+
+    `walls` is what `inside` said when all stood; without it the command never began. `ended` is bubblewrap's exit code:
+    the command's own, or 128 and the number of the signal that ended it.
     """
 
-    def __init__(self, limits: Limits, control: Group, host: socket.socket) -> None:
-        self._limits, self._control, self._host = limits, control, host
+    def __init__(self, control: Group) -> None:
         self._selector = selectors.DefaultSelector()
         self._open = {"stdout", "stderr", "status"}
         self._texts = {name: bytearray() for name in self._open}
+        self._limits: Limits
+        self._closed = False
         self._began = 0.0
-        self._process = 0
         self.truncated = False
         self.killed = ""
         self.ended = 0
         self.wall_seconds = 0.0
         self.cpu_seconds = 0.0
         self.peak_memory = 0
+        pipes = {name: os.pipe() for name in ("stdout", "stderr", "status")}
+        self._stdin, self._seccomp = os.memfd_create("stdin"), os.memfd_create("seccomp")
+        waiting, self._orders = os.pipe()
+        ours = os.getpid()
+        self._process = os.fork()
+        if self._process == 0:
+            os.close(self._orders)
+            ends = [self._stdin, *(writing for _, writing in pipes.values()), self._seccomp]
+            self._become(control, ends, waiting, ours)
+        os.close(waiting)
+        for name, (reading, writing) in pipes.items():
+            os.close(writing)
+            self._selector.register(reading, selectors.EVENT_READ, name)
+        self._ending = os.pidfd_open(self._process)
+        self._selector.register(self._ending, selectors.EVENT_READ, "ended")
 
     @property
     def walls(self) -> str:
@@ -56,38 +81,46 @@ class Stage:
     def output(self, name: str) -> str:
         return self._texts[name].decode(errors="replace")
 
-    def start(self, words: list[str], user: int | None, stdin: int, seccomp: int | None) -> None:
-        """Fork and become `words`; the filter is handed on as descriptor `SECCOMP`, the way to report as `STATUS`."""
-        pipes = {name: os.pipe() for name in ("stdout", "stderr", "status")}
+    def start(self, orders: Orders, stdin: bytes, seccomp: bytes, host: socket.socket) -> None:
+        """Become `words`; the filter is handed on as descriptor `SECCOMP`, the way to report as `STATUS`."""
+        self._limits = orders["limits"]
+        self._selector.register(host, selectors.EVENT_READ, "host")
+        for opened, data in ((self._stdin, stdin), (self._seccomp, seccomp)):
+            with os.fdopen(os.dup(opened), "wb") as file:
+                file.write(data)
+            os.lseek(opened, 0, os.SEEK_SET)
         self._began = time.monotonic()
-        self._process = os.fork()
-        if self._process == 0:
-            self._become(words, user, [stdin, *(writing for _, writing in pipes.values()), seccomp])
-        for name, (reading, writing) in pipes.items():
-            os.close(writing)
-            self._selector.register(reading, selectors.EVENT_READ, name)
-        self._selector.register(os.pidfd_open(self._process), selectors.EVENT_READ, "ended")
-        self._selector.register(self._host, selectors.EVENT_READ, "host")
+        with os.fdopen(self._orders, "wb") as file:
+            file.write(json.dumps(orders).encode())
+        self._orders = -1
 
-    def _become(self, words: list[str], user: int | None, ends: list[int | None]) -> NoReturn:
+    @staticmethod
+    def _become(control: Group, ends: list[int], waiting: int, keeper: int) -> NoReturn:
         try:
             # out of the way first, so that none is overwritten before it has been handed on
-            moved = [None if end is None else fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 16) for end in ends]
-            for number, end in enumerate(moved):
-                if end is not None:
-                    os.dup2(end, number)
+            moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 32) for end in (*ends, waiting)]
+            for number, end in enumerate(moved[:-1]):
+                os.dup2(end, number)
             os.setpgid(0, 0)
-            self._control.join()
-            _limit(self._limits)
+            control.join()
+            with os.fdopen(moved[-1], "rb") as file:
+                text = file.read()
+            if not text:
+                os._exit(0)
+            orders: Orders = json.loads(text)
+            _limit(orders["limits"])
+            user, words = orders["user"], orders["words"]
             if user is not None:
                 os.setgroups([])
                 os.setresgid(user, user, user)
                 os.setresuid(user, user, user)
             die_with_parent(signal.SIGKILL)
+            if os.getppid() != keeper:
+                os._exit(0)
             no_new_privileges()
             os.execve(words[0], words, {})  # noqa: S606 - a list of arguments, no shell
         except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's code
-            os.write(2, f"{words[0]}: {error}\n".encode())
+            os.write(2, f"bubblewrap could not be started: {error}\n".encode())
         finally:
             os._exit(125)
 
@@ -112,6 +145,9 @@ class Stage:
         if not process:
             return False
         self._process = 0
+        # it would be ready for ever
+        self._selector.unregister(self._ending)
+        os.close(self._ending)
         self.ended = os.waitstatus_to_exitcode(status)
         self.cpu_seconds = max(self.cpu_seconds, used.ru_utime + used.ru_stime)
         # a run may be over before anybody looked; this is at least its largest process
@@ -165,7 +201,14 @@ class Stage:
                     os.kill(process, signal.SIGKILL)
 
     def close(self) -> None:
-        """End whatever is left, empty the pipes, and wait for orphans, which come to the keeper."""
+        """End whatever is left, empty the pipes, and wait for orphans, which come to the keeper. Twice does no harm."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._orders >= 0:
+            os.close(self._orders)
+        for each in (self._stdin, self._seccomp):
+            os.close(each)
         if self._process:
             self._kill()
         deadline = time.monotonic() + _DRAIN_SECONDS

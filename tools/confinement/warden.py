@@ -2,6 +2,7 @@
 
 It is started with a socket. Each message brings two descriptors: the connection of one run, and the lock of its place,
 which its keeper holds until the run is gone. A closed connection ends a run, a closed socket ends the warden.
+One keeper is always forked ahead of its run, because namespaces and control groups make one wait.
 """
 
 import contextlib
@@ -13,9 +14,11 @@ import socket
 import struct
 import sys
 
+from tools.confinement import seccomp
 from tools.confinement.job import Job
-from tools.confinement.keeper import keep
+from tools.confinement.keeper import Prepared, keep, prepare
 from tools.confinement.stage import Abandoned
+from tools.confinement.workspace import compiled
 
 LENGTH = struct.Struct("!Q")
 _MOST_BYTES = 1 << 30
@@ -23,33 +26,72 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def serve(host: socket.socket) -> None:
-    """Fork a keeper per message until the host closes the socket."""
+    """Hand each run to a keeper that is ready, and make the next one ready, until the host closes the socket."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    _warm_up()
+    spare = _spare(host)
     while True:
-        try:
-            message, descriptors, _, _ = socket.recv_fds(host, 1, 2)
-        except InterruptedError:
-            continue
+        message, descriptors, _, _ = socket.recv_fds(host, 1, 2)
         if not message:
             return
-        if os.fork() == 0:
-            host.close()
-            try:
-                _keep(socket.socket(fileno=descriptors[0]))
-            finally:
-                os._exit(0)
+        try:
+            socket.send_fds(spare, [message], descriptors)
+        except OSError:
+            # it was killed while it waited
+            spare.close()
+            spare = _spare(host)
+            socket.send_fds(spare, [message], descriptors)
         for each in descriptors:
             os.close(each)
+        spare.close()
+        spare = _spare(host)
 
 
-def _keep(connection: socket.socket) -> None:
+def _warm_up() -> None:
+    """What every keeper would make again, it inherits."""
+    compiled()
+    if seccomp.supported(os.uname().machine):
+        seccomp.program(os.uname().machine, loopback=False)
+
+
+def _spare(host: socket.socket) -> socket.socket:
+    """A forked keeper; it takes one run from the socket and ends."""
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        host.close()
+        ours.close()
+        try:
+            _keep(theirs)
+        finally:
+            os._exit(0)
+    theirs.close()
+    return ours
+
+
+def _keep(warden: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     # whoever outlives bubblewrap becomes our child, and is waited for
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prepared, failure = None, ""
+    try:
+        prepared = prepare()
+    except OSError as error:
+        failure = str(error)
+    try:
+        message, descriptors, _, _ = socket.recv_fds(warden, 1, 2)
+        if message:
+            _serve_one(prepared, failure, socket.socket(fileno=descriptors[0]))
+    finally:
+        if prepared is not None:
+            prepared.close()
+
+
+def _serve_one(prepared: Prepared | None, failure: str, connection: socket.socket) -> None:
     with contextlib.suppress(Abandoned, ConnectionError, EOFError):
+        job = _receive(connection)
         try:
-            report = json.dumps(keep(_receive(connection), connection))
+            report = json.dumps({"failed": failure} if prepared is None else keep(prepared, job, connection))
         except (OSError, ValueError) as error:
             report = json.dumps({"failed": str(error) or type(error).__name__})
         data = report.encode()

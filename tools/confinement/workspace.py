@@ -1,14 +1,17 @@
 """The run's own folders: in memory, in a mount namespace that nobody else sees and that ends with its keeper."""
 
 import base64
+import importlib.util
+import marshal
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from tools.confinement import inside
-from tools.confinement.job import File, Job
+from tools.confinement.job import Bind, File, Job
 from tools.confinement.kernel import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
@@ -17,10 +20,12 @@ from tools.confinement.kernel import (
     MS_NOSUID,
     MS_PRIVATE,
     MS_REC,
+    MS_REMOUNT,
     mount,
     unshare,
 )
 
+INSIDE = "/opt/inside.pyc"
 FOLDERS = ("work", "build", "tmp", "shm")
 # every Linux has one of them, and in our own namespace it is ours to hide
 _PLACES = ("/mnt", "/media", "/srv", "/opt")
@@ -35,35 +40,66 @@ _ACCOUNTS = {
 
 @dataclass
 class Workspace:
-    """`root` holds `rw/<folder>` and the read-only things; `shown` pairs what lies here with its place inside."""
+    """`root` holds `rw/<folder>` and the read-only things; `shown` pairs what lies here with its place inside.
+
+    `hidden` is what `root` was mounted over.
+    """
 
     root: Path
+    hidden: int
     shown: list[tuple[str, str]] = field(default_factory=list)
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def lay_out(job: Job, user: int, group: int) -> Workspace:
-    """Make the namespace, its file systems and the program's files."""
-    _leave(user, group)
-    # opened first: the place that we mount on may hide one of them
-    sources = [(os.open(bind["host"], os.O_PATH), bind["inside"]) for bind in job["binds"]]
-    workspace = Workspace(root=next(Path(each) for each in _PLACES if Path(each).is_dir()))
-    mount("tmpfs", str(workspace.root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=4096,mode=0755")
-    _show(workspace, job, sources)
-    writable = workspace.root / "rw"
-    writable.mkdir()
-    options = f"size={job['limits']['disk_bytes']},nr_inodes={_INODES},mode=0755"
-    mount("tmpfs", str(writable), "tmpfs", MS_NOSUID | MS_NODEV, options)
+def open_workspace() -> Workspace:
+    """Make the namespace and its file systems."""
+    _leave(os.geteuid(), os.getegid())
+    root = next(Path(each) for each in _PLACES if Path(each).is_dir())
+    workspace = Workspace(root, os.open(root, os.O_PATH))
+    mount("tmpfs", str(root), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=4096,mode=0755")
+    (root / "rw").mkdir()
+    mount("tmpfs", str(root / "rw"), "tmpfs", MS_NOSUID | MS_NODEV, f"size=64k,nr_inodes={_INODES},mode=0755")
     for name in FOLDERS:
-        (writable / name).mkdir(mode=0o700)
-        os.chown(writable / name, user, group)
-    _write_files(writable / "work", job["files"], user, group)
-    workspace.before = {path: (state.st_ctime_ns, state.st_size) for path, state, _ in _walk(writable / "work")}
+        (root / "rw" / name).mkdir(mode=0o700)
+    (root / "etc").mkdir()
+    for name, text in _ACCOUNTS.items():
+        (root / "etc" / name).write_text(text)
+        workspace.shown.append((str(root / "etc" / name), f"/etc/{name}"))
+    (root / "inside.pyc").write_bytes(compiled())
+    workspace.shown.append((str(root / "inside.pyc"), INSIDE))
+    (root / "links").mkdir()
+    workspace.shown.append((str(root / "links"), "/opt/links"))
     return workspace
 
 
+@cache
+def compiled() -> bytes:
+    """`inside` as the interpreter runs it fastest; the one inside is the same as ours."""
+    code = compile(Path(inside.__file__).read_bytes(), "inside.py", "exec")
+    # flags, time and size of the source: not looked at when such a file is the program
+    return importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+def fill(workspace: Workspace, job: Job) -> None:
+    """Show what the job needs, and write the program's files."""
+    user, group = (os.geteuid(), os.getegid()) if job["user"] is None else (job["user"], job["user"])
+    for number, bind in enumerate(job["binds"]):
+        _show(workspace, number, bind)
+    for name, to in job["links"].items():
+        link = workspace.root / "links" / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(to)
+    writable = workspace.root / "rw"
+    options = f"size={job['limits']['disk_bytes']}"
+    mount("tmpfs", str(writable), "tmpfs", MS_REMOUNT | MS_NOSUID | MS_NODEV, options)
+    for name in FOLDERS:
+        os.chown(writable / name, user, group)
+    _write_files(writable / "work", job["files"], user, group)
+    workspace.before = {path: (state.st_ctime_ns, state.st_size) for path, state, _ in _walk(writable / "work")}
+
+
 def _leave(user: int, group: int) -> None:
-    if os.geteuid() == 0:
+    if user == 0:
         unshare(CLONE_NEWNS)
     else:
         unshare(CLONE_NEWUSER | CLONE_NEWNS)
@@ -72,30 +108,21 @@ def _leave(user: int, group: int) -> None:
     mount("none", "/", "", MS_REC | MS_PRIVATE)
 
 
-def _show(workspace: Workspace, job: Job, sources: list[tuple[int, str]]) -> None:
-    """Gather what will be bound: a user without rights on the way to an interpreter can still be shown it."""
-    for number, (opened, place) in enumerate(sources):
-        target = workspace.root / f"bind{number}"
-        if stat.S_ISDIR(os.fstat(opened).st_mode):
-            target.mkdir()
-        else:
-            target.touch()
-        mount(f"/proc/self/fd/{opened}", str(target), "", MS_BIND | MS_REC)
-        os.close(opened)
-        workspace.shown.append((str(target), place))
-    accounts, links = workspace.root / "etc", workspace.root / "links"
-    accounts.mkdir()
-    for name, text in _ACCOUNTS.items():
-        (accounts / name).write_text(text)
-        workspace.shown.append((str(accounts / name), f"/etc/{name}"))
-    (workspace.root / "inside.py").write_bytes(Path(inside.__file__).read_bytes())
-    workspace.shown.append((str(workspace.root / "inside.py"), "/opt/inside.py"))
-    links.mkdir()
-    for name, to in job["links"].items():
-        link = links / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(to)
-    workspace.shown.append((str(links), "/opt/links"))
+def _show(workspace: Workspace, number: int, bind: Bind) -> None:
+    """Bind it here: a user without rights on the way to an interpreter can still be shown it."""
+    host, root = Path(bind["host"]), workspace.root
+    if host.is_relative_to(root):
+        opened = os.open(host.relative_to(root), os.O_PATH, dir_fd=workspace.hidden)
+    else:
+        opened = os.open(host, os.O_PATH)
+    target = root / f"bind{number}"
+    if stat.S_ISDIR(os.fstat(opened).st_mode):
+        target.mkdir()
+    else:
+        target.touch()
+    mount(f"/proc/self/fd/{opened}", str(target), "", MS_BIND | MS_REC)
+    os.close(opened)
+    workspace.shown.append((str(target), bind["inside"]))
 
 
 def _write_files(folder: Path, files: dict[str, str], user: int, group: int) -> None:

@@ -72,7 +72,7 @@ def _job(program: Program, limits: SandboxLimits, bubblewrap: str) -> Job:
         files={path: base64.b64encode(content).decode() for path, content in files.items()},
         build=program.build,
         command=program.command,
-        stdin=program.stdin,
+        stdin=base64.b64encode(program.stdin.encode(errors="surrogatepass")).decode(),
         environment=dict(program.environment),
         interpreter_environment=shown.environment,
         binds=list(shown.binds),
