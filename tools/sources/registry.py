@@ -16,6 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 from urllib.request import url2pathname
 
 import aiohttp
+from packaging.tags import Tag, platform_tags
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -111,15 +112,33 @@ async def _find_pypi(http: aiohttp.ClientSession, package: Package) -> Remote:
 
 
 def _choose(links: Iterable[Link], package: Package) -> Link | None:
-    """The file with the wanted version: one for every platform first, a source archive last."""
+    """The file with the wanted version: one for every platform first, then one for ours, a source archive last."""
     version = Version(package.version)
     wanted = [link for link in links if _version(link.name, package.name) == version]
     return min(wanted, key=_rank, default=None)
 
 
-def _rank(link: Link) -> tuple[bool, bool, bool, str]:
+def _rank(link: Link) -> tuple[bool, bool, bool, bool, str]:
     wheel = link.name.endswith(".whl")
-    return (link.yanked, not wheel, not link.name.endswith("-none-any.whl"), link.name)
+    return (link.yanked, not wheel, not link.name.endswith("-none-any.whl"), not _fits_here(link.name), link.name)
+
+
+def _fits_here(filename: str) -> bool:
+    """Whether a wheel is for this platform; a library in another one would be of no use."""
+    tags = _tags(filename)
+    return bool({tag.platform for tag in tags} & _platforms())
+
+
+def _tags(filename: str) -> frozenset[Tag]:
+    try:
+        return parse_wheel_filename(filename)[3]
+    except (InvalidWheelFilename, InvalidVersion):
+        return frozenset()
+
+
+@lru_cache(maxsize=1)
+def _platforms() -> frozenset[str]:
+    return frozenset(platform_tags())
 
 
 def _version(filename: str, name: str) -> Version | None:
