@@ -1,10 +1,11 @@
 """Claims against each other: which are copies, which agree, which cannot both hold, and what changed over the years."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 
-from graphs.research.comparing import Said, compare, said, shared
+from graphs.research.comparing import Said, common_words, compare, nearness, said
 from graphs.research.figures import Figure, year_of
 from graphs.research.passages import copies
 from graphs.research.state import Claim, Conflict, Direction, Finding, Point, Source, Trend
@@ -17,6 +18,7 @@ DATED_FIGURES = 3
 MOST_CONFLICTS = 40
 MOST_TRENDS = 10
 _STEADY = 0.01
+_Dated = tuple[Claim, Said, Figure, int]
 
 
 def without_copies(read: Sequence[Source]) -> list[Source]:
@@ -29,14 +31,15 @@ def without_copies(read: Sequence[Source]) -> list[Source]:
 
 
 def weigh(
-    claims: Sequence[Claim], sources: Mapping[int, Source]
+    claims: Sequence[Claim], sources: Mapping[int, Source], topic: str
 ) -> tuple[list[Finding], list[Conflict], list[tuple[int, int]]]:
     """Findings (claims that agree), conflicts, and pairs that the rules could not tell; copies are not heard."""
     heard = [each for each in claims if sources[each.source].same_as is None]
     read = {each.id: said(each.quote, each.about) for each in heard}
+    common = common_words(list(read.values()), topic)
     agreeing, conflicts, unsure = list[tuple[int, int]](), list[Conflict](), list[tuple[int, int]]()
     for one, other in combinations(heard, 2):
-        found = compare(read[one.id], read[other.id])
+        found = compare(read[one.id], read[other.id], common)
         match found.relation:
             case "agree":
                 agreeing.append((one.id, other.id))
@@ -47,7 +50,7 @@ def weigh(
                 unsure.append((one.id, other.id))
             case _:
                 pass
-    return _findings(heard, agreeing), _distinct(conflicts, agreeing)[:MOST_CONFLICTS], unsure
+    return _findings(heard, agreeing, conflicts), _distinct(conflicts, agreeing)[:MOST_CONFLICTS], unsure
 
 
 def _newer(one: Claim, other: Claim, sources: Mapping[int, Source]) -> int | None:
@@ -57,27 +60,30 @@ def _newer(one: Claim, other: Claim, sources: Mapping[int, Source]) -> int | Non
     return one.id if mine > theirs else other.id
 
 
-def _findings(claims: Sequence[Claim], agreeing: Sequence[tuple[int, int]]) -> list[Finding]:
-    leader = {each.id: each.id for each in claims}
-
-    def find(id: int) -> int:
-        while leader[id] != id:
-            id = leader[id]
-        return id
-
+def _findings(
+    claims: Sequence[Claim], agreeing: Sequence[tuple[int, int]], conflicts: Sequence[Conflict]
+) -> list[Finding]:
+    """Claims that agree, together; a group never holds two that conflict, whatever stands between them."""
+    group = {each.id: {each.id} for each in claims}
+    against = defaultdict[int, set[int]](set)
+    for each in conflicts:
+        against[each.one].add(each.other)
+        against[each.other].add(each.one)
     for one, other in agreeing:
-        low, high = sorted((find(one), find(other)))
-        leader[high] = low
-    groups = defaultdict[int, list[Claim]](list)
-    for each in claims:
-        groups[find(each.id)].append(each)
+        mine, theirs = group[one], group[other]
+        if mine is not theirs and not any(against[id] & theirs for id in mine):
+            mine |= theirs
+            for id in theirs:
+                group[id] = mine
+    by_id = {each.id: each for each in claims}
+    groups = {min(ids): [by_id[id] for id in sorted(ids)] for ids in group.values()}
     findings = [
         Finding(
-            claims=tuple(each.id for each in sorted(group, key=lambda claim: -claim.fit)),
-            question=max(group, key=lambda claim: claim.fit).question,
-            sources=len({each.source for each in group}),
+            claims=tuple(each.id for each in sorted(some, key=lambda claim: -claim.fit)),
+            question=max(some, key=lambda claim: claim.fit).question,
+            sources=len({each.source for each in some}),
         )
-        for group in groups.values()
+        for some in groups.values()
     ]
     fits = {each.id: each.fit for each in claims}
     return sorted(findings, key=lambda each: (each.question, -each.sources, -fits[each.claims[0]]))
@@ -97,19 +103,21 @@ def _distinct(conflicts: Sequence[Conflict], agreeing: Sequence[tuple[int, int]]
     return kept
 
 
-def developments(claims: Sequence[Claim], sources: Mapping[int, Source]) -> list[Trend]:
+def developments(claims: Sequence[Claim], sources: Mapping[int, Source], topic: str) -> list[Trend]:
     """Figures of one thing in at least three years; a year with two different figures is left to the conflicts."""
+    heard = [each for each in claims if sources[each.source].same_as is None]
+    read = {each.id: said(each.quote, each.about) for each in heard}
+    common, groups = common_words(list(read.values()), topic), list[list[_Dated]]()
     dated = [
-        (claim, read, figure, year)
-        for claim in claims
-        if sources[claim.source].same_as is None
-        for read in (said(claim.quote, claim.about),)
-        for figure in read.figures
-        if figure.unit and (year := year_of(figure, read.text)) is not None
+        (claim, read[claim.id], figure, year)
+        for claim in heard
+        for figure in read[claim.id].figures
+        if figure.unit and (year := year_of(figure, read[claim.id].text)) is not None
     ]
-    groups = list[list[tuple[Claim, Said, Figure, int]]]()
     for each in dated:
-        fitting = (g for g in groups if g[0][2].unit == each[2].unit and _one_thing(g[0][1], each[1]))
+        fitting = (
+            g for g in groups if g[0][2].unit == each[2].unit and nearness(g[0][1], each[1], common) >= ONE_THING
+        )
         group = next(fitting, None)
         if group is None:
             groups.append([each])
@@ -119,16 +127,12 @@ def developments(claims: Sequence[Claim], sources: Mapping[int, Source]) -> list
     return [each for each in trends if each is not None][:MOST_TRENDS]
 
 
-def _one_thing(one: Said, other: Said) -> bool:
-    return shared(one.words, other.words) >= ONE_THING
-
-
-def _trend(group: Sequence[tuple[Claim, Said, Figure, int]]) -> Trend | None:
+def _trend(group: Sequence[_Dated]) -> Trend | None:
     by_year = defaultdict[int, list[tuple[Claim, Figure]]](list)
     for claim, _, figure, year in group:
         by_year[year].append((claim, figure))
     points = [
-        Point(year=year, value=some[0][1].value, claim=some[0][0].id)
+        Point(year=year, value=some[0][1].value, text=some[0][1].text, claim=some[0][0].id)
         for year, some in sorted(by_year.items())
         if len({round(figure.value, 6) for _, figure in some}) == 1
     ]
@@ -136,11 +140,9 @@ def _trend(group: Sequence[tuple[Claim, Said, Figure, int]]) -> Trend | None:
         return None
     common = set.intersection(*(set(read.words) for _, read, _, _ in group))
     first = group[0][0]
-    kept = [word for word in f"{first.about} {first.quote}".split() if set(content(word)) & common]
+    kept = [word for word in re.findall(r"[^\W\d]+", f"{first.about} {first.quote}") if set(content(word)) & common]
     unit = group[0][2].unit
-    return Trend(
-        what=" ".join(kept)[:80].strip(" ,.;:") or unit, unit=unit, points=tuple(points), direction=_direction(points)
-    )
+    return Trend(what=" ".join(kept)[:80] or unit, unit=unit, points=tuple(points), direction=_direction(points))
 
 
 def _direction(points: Sequence[Point]) -> Direction:

@@ -1,7 +1,8 @@
 """Whether two claims agree or cannot both hold, by rules: figures, dates, negation, opposites and names."""
 
 import re
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -51,6 +52,14 @@ _NAME = re.compile(r"(?<![\w'’])[A-Z][\w'’]*(?:[-\s](?:of\s|the\s|de\s|van\s
 _LEADING = re.compile(r"^(?:The|A|An|In|On|At|By|It|Its|This|That|He|She|They|According)\b\s*")
 
 
+_SIDE_STEMS = frozenset(stem(word) for word in _SIDES)
+_MEASURES = {
+    *("metre", "square metre", "cubic metre", "gram", "watt", "%", "usd", "inr", "eur", "gbp", "people"),
+    *(stem(each) for each in ("years", "months", "weeks", "days", "hours", "minutes", "seconds", "degrees")),
+}
+"""Units that say nothing of what is counted, unlike «18 segments»."""
+
+
 @dataclass(frozen=True)
 class Compared:
     relation: Relation
@@ -77,7 +86,7 @@ def said(quote: str, about: str = "") -> Said:
     whole, bare = f"{about} {quote}".strip(), [w.lower() for w in re.findall(r"[\w-]+", quote)]
     sides = frozenset(_SIDES[word] for word in bare if word in _SIDES)
     counted, told = tuple(figures(quote)), frozenset(years(quote))
-    units = {part for each in counted for part in each.unit.split()}
+    units = {part for each in counted if each.unit in _MEASURES for part in each.unit.split()}
     about_words = {
         each for each in content(whole) if not each[0].isdigit() and each not in units and each not in _SIDE_STEMS
     }
@@ -85,9 +94,6 @@ def said(quote: str, about: str = "") -> Said:
     return Said(
         whole, frozenset(about_words), counted, told, frozenset(dates(quote)), bool(_DENIAL.search(quote)), sides, names
     )
-
-
-_SIDE_STEMS = frozenset(stem(word) for word in _SIDES)
 
 
 def _name(found: str) -> str:
@@ -104,15 +110,34 @@ def shared(one: Collection[str], other: Collection[str]) -> float:
     return common / sum(min(len(each), 8) for each in small)
 
 
-def compare(one: Said, other: Said) -> Compared:
+def common_words(claims: Sequence[Said], topic: str) -> frozenset[str]:
+    """The topic's stems that half of the claims have: they do not tell one of its facts from another."""
+    counted, named = Counter(word for each in claims for word in each.words), set(content(topic))
+    return frozenset(word for word, count in counted.items() if word in named and count >= max(len(claims) / 2, 3))
+
+
+def nearness(one: Said, other: Said, common: Set[str] = frozenset()) -> float:
+    """How far two claims are about one thing, 0..1, by the words that are not the whole topic's."""
+    mine, theirs = one.words - common, other.words - common
+    if not mine or not theirs:
+        return 0.0
+    return shared(mine, theirs) if len(one.words & other.words) >= 2 else 0.0
+
+
+def compare(one: Said, other: Said, common: Set[str] = frozenset()) -> Compared:
     """What two claims are to each other; `unsure` where the words are too few to tell."""
-    near = shared(one.words, other.words)
-    if near < RELATED or len(one.words & other.words) < 2:
+    near = nearness(one, other, common)
+    if near < RELATED:
         return Compared("unrelated")
     for rule in (_by_figures, _by_dates, _by_denial, _by_opposites, _by_names):
         found = rule(one, other, near)
         if found is not None:
             return found
+    if one.years and one.years == other.years:
+        return Compared("agree")
+    if one.figures or other.figures or one.years != other.years:
+        # two facts of one thing: what only one of them tells the other does not confirm
+        return Compared("unrelated")
     both = min(len(one.words), len(other.words)) / max(len(one.words), len(other.words), 1)
     if near >= SAME_SAYING and both >= 0.5:
         return Compared("agree")
@@ -139,9 +164,6 @@ def _by_figures(one: Said, other: Said, near: float) -> Compared | None:
         return Compared("contradict", f"figures differ: {mine.text} against {theirs.text}")
     if same:
         return Compared("agree")
-    if one.figures and other.figures and _apart(one, other):
-        # the same thing at another time is a development, no contradiction
-        return Compared("unrelated")
     return None
 
 
@@ -154,10 +176,13 @@ def _apart(one: Said, other: Said) -> bool:
 
 
 def _by_dates(one: Said, other: Said, near: float) -> Compared | None:
-    if one.dates and other.dates and near >= SAME_SUBJECT and not one.dates & other.dates:
+    if one.dates and other.dates and near >= SAME_SUBJECT:
+        if one.dates & other.dates:
+            return Compared("agree")
         return Compared("contradict", f"dates differ: {min(one.dates)} against {min(other.dates)}")
     if _apart(one, other):
-        if near < SAME_SUBJECT or one.sides != other.sides:
+        # figures of two years are a development, and opposites may both have happened
+        if near < SAME_SUBJECT or one.sides != other.sides or (one.figures and other.figures):
             return Compared("unrelated")
         return Compared("contradict", f"dates differ: {min(one.years)} against {min(other.years)}")
     return None

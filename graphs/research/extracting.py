@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,7 @@ class _Sentence:
     about: str
     words: float
     questions: tuple[float, ...]
+    special: tuple[float, ...]
 
 
 async def extract(bench: Bench, plan: Plan, read: Mapping[Source, Sequence[Passage]], depth: Depth) -> list[Claim]:
@@ -69,8 +71,13 @@ async def extract(bench: Bench, plan: Plan, read: Mapping[Source, Sequence[Passa
 
 
 def _candidates(source: Source, passages: Sequence[Passage], plan: Plan) -> list[_Sentence]:
-    """A source's sentences that may answer something: by words, cheaply, before anything is compared by meaning."""
+    """A source's sentences that may answer something: by words, cheaply, before anything is compared by meaning.
+
+    `special` is how much of what only one question asks for a sentence has.
+    """
     wanted, topic = [set(content(each)) for each in plan.questions], set(content(plan.topic))
+    counted = Counter(word for each in wanted for word in each)
+    only = [{word for word in each if 2 * counted[word] <= len(wanted)} for each in wanted]
     found, seen = list[_Sentence](), set[str]()
     for index, passage in enumerate(passages):
         before = source.name
@@ -81,7 +88,10 @@ def _candidates(source: Source, passages: Sequence[Passage], plan: Plan) -> list
             if key not in seen:
                 seen.add(key)
                 fits = tuple(_covered(each, said) for each in wanted)
-                found.append(_Sentence(source.n, index, passage, text, about[:200], _covered(topic, said), fits))
+                special = tuple(_covered(each, said) for each in only)
+                found.append(
+                    _Sentence(source.n, index, passage, text, about[:200], _covered(topic, said), fits, special)
+                )
             before = about or text
     telling = sorted(found, key=lambda each: -(max(each.questions) + each.words + _told(each.text)))
     return telling[:CANDIDATES]
@@ -120,8 +130,8 @@ def _worth(sentence: _Sentence, near: np.ndarray | None) -> list[float]:
     """How well a sentence answers each question."""
     told = _told(sentence.text) + 0.3 * sentence.words
     return [
-        fit + told + (0.25 * float(near[index]) if near is not None else 0.0)
-        for index, fit in enumerate(sentence.questions)
+        fit + special + told + (0.25 * float(near[index]) if near is not None else 0.0)
+        for index, (fit, special) in enumerate(zip(sentence.questions, sentence.special, strict=True))
     ]
 
 
@@ -159,7 +169,9 @@ def _best(
     chosen = list[Claim]()
     for row in rows[:most]:
         sentence, fits = sentences[row], worth[row]
-        question = max(range(len(fits)), key=lambda index: (round(fits[index], 3), -index))
+        # what answers no single question belongs to the topic, which is the first
+        question = max(range(len(fits)), key=lambda index: (sentence.special[index] > 0, round(fits[index], 3), -index))
+        question = question if sentence.special[question] > 0 else 0
         chosen.append(
             Claim(
                 id=first + len(chosen),

@@ -222,7 +222,7 @@ def _cited(claim: Claim, source: Source) -> Citation:
 async def compare(state: State, runtime: Runtime[Context]) -> State:
     """Which claims agree and which cannot both hold: by rules, then by a model where those cannot tell."""
     sources, claims = {each.n: each for each in state["sources"]}, state["claims"]
-    findings, conflicts, unsure = await asyncio.to_thread(checking.weigh, claims, sources)
+    findings, conflicts, unsure = await asyncio.to_thread(checking.weigh, claims, sources, state["plan"].topic)
     spent = ""
     by_id = {each.id: each for each in claims}
     for one, other in unsure[: JUDGED[state["options"].depth]]:
@@ -239,16 +239,20 @@ async def compare(state: State, runtime: Runtime[Context]) -> State:
 
 
 async def _judged(context: Context, one: Claim, other: Claim) -> bool:
-    asked = f"1: {one.about} {one.quote}\n2: {other.about} {other.quote}"
-    messages = [SystemMessage(prompt("judge")), HumanMessage(asked[:1_400])]
-    said = await speak(context, "judge", messages, most_tokens=JUDGE_TOKENS)
-    return said.strip().upper().startswith("CONFLICT")
+    """Whether a model says of both orders that the claims conflict: small ones say it of whatever comes second."""
+    for first, second in ((one, other), (other, one)):
+        asked = f"1: {first.about} {first.quote}\n2: {second.about} {second.quote}"
+        messages = [SystemMessage(prompt("judge")), HumanMessage(asked[:1_400])]
+        said = await speak(context, "judge", messages, most_tokens=JUDGE_TOKENS)
+        if not said.strip().upper().startswith("CONFLICT"):
+            return False
+    return True
 
 
 async def trends(state: State, runtime: Runtime[Context]) -> State:
     """How figures of one thing moved over the years."""
     sources = {each.n: each for each in state["sources"]}
-    return {"trends": await asyncio.to_thread(checking.developments, state["claims"], sources)}
+    return {"trends": await asyncio.to_thread(checking.developments, state["claims"], sources, state["plan"].topic)}
 
 
 async def summarise(state: State, runtime: Runtime[Context]) -> State:
@@ -282,7 +286,9 @@ async def report(state: State, runtime: Runtime[Context]) -> Command[Literal["cl
     claims = await _standing(bench, state)
     known: State = {**state, "claims": claims}
     if len(claims) != len(state.get("claims") or []):
-        findings, conflicts, _ = checking.weigh(claims, {each.n: each for each in state["sources"]})
+        findings, conflicts, _ = checking.weigh(
+            claims, {each.n: each for each in state["sources"]}, state["plan"].topic
+        )
         known = {**known, "findings": findings, "conflicts": conflicts, "trends": [], "summary": ""}
     answer = await publish(bench, material_of(known), state["options"].formats)
     for citation in answer.citations:

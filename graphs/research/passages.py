@@ -28,6 +28,8 @@ _ORDERS = re.compile(
 )
 _ADDRESS = re.compile(r"://|\bwww\.|\]\(|<[a-z!/][^>]*>|\bdata:|javascript:|[{}\\|]{2}", re.IGNORECASE)
 _SHORTEST, _LONGEST, _FEWEST_WORDS = 30, 600, 5
+_UNENDED = 10
+"""Words from which a line without a full stop is a sentence and no heading."""
 
 
 async def keep(bench: Bench, passages: Sequence[Passage]) -> str:
@@ -70,6 +72,7 @@ def _is_quotable(sentence: str) -> bool:
         _SHORTEST <= len(sentence) <= _LONGEST
         and len(sentence.split()) >= _FEWEST_WORDS
         and not sentence.rstrip().endswith("?")
+        and (sentence.rstrip("\"'»”’) ").endswith((".", "!", "।", "॥", ":", ";")) or len(sentence.split()) >= _UNENDED)
         and letters >= 0.6 * len(sentence)
         and not _ADDRESS.search(sentence)
         and not _ORDERS.search(sentence)

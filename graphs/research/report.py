@@ -24,7 +24,7 @@ from graphs.temporal.words import marks
 FINDINGS = 6
 """Findings of one question in the report; the evidence table has the rest."""
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>|~]|(?<!\w)_|_(?!\w))")
 _ADDRESS = re.compile(r"://|\bwww\.|\bmailto:", re.IGNORECASE)
 _TITLE = 120
 
@@ -195,12 +195,8 @@ def _findings(material: Material, index: int) -> str:
 
 
 def _trend(material: Material, trend: Trend) -> str:
-    points = "; ".join(f"{each.year}: {_number(each.value)} [{material.number(each.claim)}]" for each in trend.points)
-    return f"- **{plain(trend.what)}** ({plain(trend.unit)}), {trend.direction}: {points}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:,g}"
+    points = "; ".join(f"{each.year}: {plain(each.text)} [{material.number(each.claim)}]" for each in trend.points)
+    return f"- **{plain(trend.what)}**, {trend.direction}: {points}"
 
 
 def _conflict(material: Material, conflict: Conflict) -> str:

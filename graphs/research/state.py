@@ -134,8 +134,11 @@ class Conflict(_Data):
 
 
 class Point(_Data):
+    """`value` in the trend's unit, `text` as the source writes it."""
+
     year: int
     value: float
+    text: str
     claim: int
 
 

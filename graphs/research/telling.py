@@ -46,7 +46,7 @@ def summary_of(state: State, said: str) -> str:
     """
     told, claims = statements(state), {each.id: each for each in state["claims"]}
     leading = _leading(state["findings"], claims)
-    kept = [each for each in judge_all(said, told, "") if each.verdict == "supported"]
+    kept = list({each.text: each for each in judge_all(said, told, "") if each.verdict == "supported"}.values())
     if kept:
         return " ".join(
             f"{plain(each.text)} {''.join(f'[{leading[mark.n - 1].id + 1}]' for mark in each.evidence)}"
