@@ -6,7 +6,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,7 +19,7 @@ from tools.errors import SutradharError
 from tools.open import make_home, open_bench
 from tools.settings import Settings
 from tools.store import WeightStore
-from tools.toolbox import Toolbox
+from tools.toolbox import TOOLBOX, Toolbox
 
 if TYPE_CHECKING:
     from graphs.runs import Runs
@@ -69,29 +69,33 @@ OpenHost = Callable[[Settings, Metrics], AbstractAsyncContextManager[Host]]
 @asynccontextmanager
 async def open_host(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
     """Open models, knowledge and runs under the home folder; everything is closed in the opposite order."""
-    from api.toolset import gather
-    from graphs.runs import open_runs
-    from knowledge.open import open_knowledge
-
     make_home(settings.home)
-    assert_safe(settings)
-    async with open_bench(settings) as bare, open_knowledge(bare) as bench, open_runs(bench) as runs:
-        yield Host(settings, runs.bench, gather(runs.agents), runs, Streams(settings.server.streams), metrics)
+    async with _open_rooms(settings, resume=True) as runs:
+        toolbox = runs.bench.part(TOOLBOX)
+        yield Host(settings, runs.bench, toolbox, runs, Streams(settings.server.streams), metrics)
 
 
 @asynccontextmanager
 async def open_alone(settings: Settings) -> AsyncIterator[tuple[Bench, "Runs"]]:
     """The rooms without a door, for a command that finds no host; runs that a host left behind stay as they are."""
+    async with _open_rooms(settings, resume=False) as runs:
+        yield runs.bench, runs
+
+
+@asynccontextmanager
+async def _open_rooms(settings: Settings, *, resume: bool) -> AsyncIterator["Runs"]:
+    from api.toolset import gather
+    from graphs.catalog import agents
     from graphs.runs import open_runs
     from knowledge.open import open_knowledge
+    from tools.mcp_servers import open_mcp
 
     assert_safe(settings)
-    async with (
-        open_bench(settings) as bare,
-        open_knowledge(bare) as bench,
-        open_runs(bench, resume=False) as runs,
-    ):
-        yield runs.bench, runs
+    installed = agents()
+    async with open_bench(settings) as bare, open_knowledge(bare) as known, open_mcp(known) as connected:
+        bench = replace(connected, parts={**connected.parts, TOOLBOX.name: gather(installed)})
+        async with open_runs(bench, among=installed, resume=resume) as runs:
+            yield runs
 
 
 def assert_safe(settings: Settings) -> None:

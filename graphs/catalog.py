@@ -114,13 +114,14 @@ class Agent:
 
 def agents() -> dict[str, Agent]:
     """Every agent that is installed, the default one first."""
+    from graphs.assistant.graph import ASSISTANT
     from graphs.coding.graph import CODING
     from graphs.content.graph import CONTENT
     from graphs.research.graph import RESEARCH
     from graphs.router.graph import router_over
     from graphs.temporal.graph import TEMPORAL
 
-    specialists = (TEMPORAL, RESEARCH, CODING, CONTENT)
+    specialists = (TEMPORAL, RESEARCH, CODING, CONTENT, ASSISTANT)
     return {agent.name: agent for agent in (router_over(specialists), *specialists)}
 
 

@@ -58,6 +58,11 @@ class Ledger:
         self.prompt_tokens += prompt_tokens
         self.completion_tokens += completion_tokens
 
+    def enter_usage(self, usage: Usage) -> None:
+        """Enter what another run used for this one."""
+        self.enter(usage.prompt_tokens, usage.completion_tokens)
+        self.chat_calls += usage.chat_calls - 1
+
     def enter_message(self, message: AIMessage, *, prompt_guess: int, completion_guess: int) -> None:
         """Enter a finished call by its usage metadata, or by these guesses when the server told none."""
         usage = message.usage_metadata

@@ -105,6 +105,12 @@ class EngineFailed(SutradharError):
     code = "engine_failed"
 
 
+class OutcomeUnknown(EngineFailed):
+    """A call with an effect was sent, and nobody heard how it ended."""
+
+    code = "outcome_unknown"
+
+
 class BudgetSpent(SutradharError):
     """Steps, seconds or tokens ran out before the work was done."""
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from tools.errors import Conflict, Forbidden
+from tools.errors import Conflict, Forbidden, OutcomeUnknown
 from tools.settings import Policy
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Permit:
             return tool.output.model_validate_json(before)
         try:
             output = await work()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, OutcomeUnknown):
             self.record.leave(call)
             raise
         except BaseException:

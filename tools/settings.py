@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -161,6 +161,32 @@ class Policy(_Section):
     """Hosts, by name or pattern, that a model may send something to besides those that the question names."""
 
 
+class McpServer(_Section):
+    """An MCP server whose tools the assistant may use, by `command` or by `url`."""
+
+    command: list[str] = []
+    """Program and arguments of a server that speaks over its standard input and output."""
+    url: str = ""
+    """Address of a server that speaks streamable HTTP."""
+    headers: dict[str, SecretStr] = {}
+    """Headers sent to `url`, such as `{"Authorization": "Bearer ..."}`."""
+    env: dict[str, SecretStr] = {}
+    """Variables given to `command`; it gets none of the host's secrets."""
+    tools: list[str] = ["*"]
+    """The server's tools that may be used, by name or pattern."""
+    reads: list[str] = []
+    """Its tools that only read, by name or pattern. All others need a person's yes: what the server itself says of its
+    tools is not trusted."""
+    seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Longest that one call may take."""
+
+    @model_validator(mode="after")
+    def _one_way_to_reach_it(self) -> "McpServer":
+        if bool(self.command) == bool(self.url):
+            raise ValueError("name either a `command` or a `url`")
+        return self
+
+
 class Settings(BaseSettings):
     """Sutradhar's settings: `SUTRADHAR_PORT`-style variables, nested by two underscores, or a `.env` file."""
 
@@ -201,5 +227,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     budget: Budget = Budget()
     policy: Policy = Policy()
+    mcp: dict[str, McpServer] = {}
+    """MCP servers by name: `{"files": {"command": ["mcp-files"], "env": {}, "tools": ["*"], "reads": ["read_*"]}}`."""
     sandbox: Sandbox = Sandbox()
     web: Web = Web()

@@ -17,6 +17,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ValidationError
 
 from tools.bench import Bench
+from tools.capability import Part
 from tools.errors import InvalidInput, NotFound
 from tools.events import ToolEvent
 
@@ -150,3 +151,7 @@ class Toolbox(Mapping[str, Tool[Any, Any]]):
 
     def __len__(self) -> int:
         return len(self._tools)
+
+
+TOOLBOX: Part[Toolbox] = Part("toolbox")
+"""The host's tools on the bench, for an agent that chooses among all of them."""

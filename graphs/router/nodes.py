@@ -31,8 +31,10 @@ def router_of(agents: Mapping[str, Agent]) -> Node:
     """The node that chooses among these agents."""
 
     async def route(state: State, runtime: Runtime[Context]) -> Command[str]:
-        ask = state["ask"]
-        chosen = choose(ask.question, ask.turns, agents.keys()) or await _asked(ask.question, agents, runtime.context)
+        ask, servers = state["ask"], runtime.context.bench.settings.mcp
+        chosen = choose(ask.question, ask.turns, agents, servers)
+        if chosen is None:
+            chosen = await _asked(ask.question, agents, runtime.context)
         return Command(update={"route": chosen, "said": Overwrite([])}, goto=due(agents, ask, chosen, []))
 
     return route

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from graphs.catalog import Turn
 from graphs.router.cues import cue
@@ -53,6 +54,21 @@ _GOES_ON = re.compile(
 )
 
 
+_TOOL = re.compile(
+    r"\b(?:use|using|call|with|via|through) (?:the |a |an |my |our )?(?:[\w-]+ )?(?:tools?|mcp)\b", re.IGNORECASE
+)
+
+
+@cache
+def _uses(server: str) -> re.Pattern[str]:
+    name = re.escape(server).replace("_", "[_ -]").replace("\\-", "[_ -]")
+    return re.compile(
+        rf"\b(?:use|using|with|via|through|ask|call|from|in|on|to) (?:the |my |our )?{name}\b|"
+        rf"\b{name} (?:server|mcp)\b",
+        re.IGNORECASE,
+    )
+
+
 @dataclass(frozen=True)
 class Heard:
     """What the rules hear in a piece of a message; `agent` is empty where they cannot tell.
@@ -65,28 +81,39 @@ class Heard:
     strong: bool = False
 
 
-def hear(piece: str) -> Heard:
-    """The agent of one piece, in time that does not grow with it."""
+def hear(piece: str, servers: Collection[str] = ()) -> Heard:
+    """The agent of one piece, in time that does not grow with it; `servers` are those whose tools can be used."""
     if len(piece) <= LONG:
-        return _hear(piece)
-    first, last = _hear(piece[: LONG // 2]), _hear(piece.rstrip()[-LONG // 4 :].rpartition("\n")[2])
+        return _hear(piece, servers)
+    ends = piece[: LONG // 2], piece.rstrip()[-LONG // 4 :].rpartition("\n")[2]
+    first, last = (_hear(each, servers) for each in ends)
     return first if first.strong or not last.strong else last
 
 
-def _hear(piece: str) -> Heard:
-    if _CODE.search(piece) or _TRACE.search(piece):
-        return Heard("coding", "it holds code", strong=True)
+def _hear(piece: str, servers: Collection[str]) -> Heard:
     said = _POLITE.sub("", piece).strip()
-    if _TELL_A.search(said):
-        return Heard("content", "something to write", strong=True)
-    for kind in (_research, _made, _coded):
-        if (heard := kind(said)) is not None:
+    for heard in (_tool(piece, servers), _code(piece), _tale(said), _research(said), _made(said), _coded(said)):
+        if heard is not None:
             return heard
     if cue("material").search(said):
         return Heard(DEFAULT, "it is about the material")
     if cue("make").match(said):
         return Heard("", "something to make that no rule knows")
     return Heard(DEFAULT, "a question" if _asks(said) else "nothing else is meant")
+
+
+def _tool(piece: str, servers: Collection[str]) -> Heard | None:
+    named = next((each for each in servers if _uses(each).search(piece)), None)
+    why = f"it names the server {named}" if named else "it asks for a tool" if _TOOL.search(piece) else ""
+    return Heard("assistant", why, strong=True) if why else None
+
+
+def _code(piece: str) -> Heard | None:
+    return Heard("coding", "it holds code", strong=True) if _CODE.search(piece) or _TRACE.search(piece) else None
+
+
+def _tale(said: str) -> Heard | None:
+    return Heard("content", "something to write", strong=True) if _TELL_A.search(said) else None
 
 
 def _research(said: str) -> Heard | None:
@@ -149,7 +176,7 @@ def _asks(said: str) -> bool:
     return said.rstrip().endswith("?") or bool(cue("ask").match(said))
 
 
-def pieces(message: str) -> list[str]:
+def pieces(message: str, servers: Collection[str] = ()) -> list[str]:
     """A message cut where a new order begins; what is no order or question of its own stays with what it follows."""
     if len(message) > LONG or _CODE.search(message) or _TRACE.search(message):
         return [message.strip()]
@@ -157,12 +184,14 @@ def pieces(message: str) -> list[str]:
     for sentence in filter(None, map(str.strip, _SENTENCE.split(message))):
         start = 0
         for joint in [*_JOINT.finditer(sentence)]:
-            if hear(sentence[joint.end() :]).strong and sentence[start : joint.start()].strip():
+            if hear(sentence[joint.end() :], servers).strong and sentence[start : joint.start()].strip():
                 cut.append(sentence[start : joint.start()].strip())
                 start = joint.end()
         rest = sentence[start:].strip()
         # a sentence is a piece of its own when it says what it wants without the one before it
-        alone = not cut or hear(rest).strong or (rest.endswith("?") and cut[-1].endswith("?") and not refers(rest))
+        alone = (
+            not cut or hear(rest, servers).strong or (rest.endswith("?") and cut[-1].endswith("?") and not refers(rest))
+        )
         if alone:
             cut.append(rest)
         else:
@@ -189,11 +218,11 @@ def default(among: Collection[str]) -> str:
     return DEFAULT if DEFAULT in among else next(iter(among))
 
 
-def choose(message: str, turns: Sequence[Turn], among: Collection[str]) -> Route | None:
+def choose(message: str, turns: Sequence[Turn], among: Collection[str], servers: Collection[str] = ()) -> Route | None:
     """The parts of a message; None where the rules cannot tell."""
     before = _before(turns, among)
-    cut = pieces(message)
-    heard = [hear(piece) for piece in cut]
+    cut = pieces(message, servers)
+    heard = [hear(piece, servers) for piece in cut]
     if before and len(cut) == 1 and not _another(heard[0], before) and continues(message, turns):
         return Route(parts=(Part(agent=before, question=message, why="it goes on with the last answer"),))
     if any(each.agent not in among for each in heard):

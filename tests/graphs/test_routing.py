@@ -166,6 +166,23 @@ def test_follow_ups(before: str, message: str, agent: str, recalls: bool) -> Non
     assert (route.parts[0].agent, route.parts[0].recalls) == (agent, recalls)
 
 
+@pytest.mark.parametrize(
+    ("message", "agent"),
+    [
+        ("Use the weather tool for Kochi", "assistant"),
+        ("What is open in my git hub?", "assistant"),
+        ("ask git-hub for the open issues", "assistant"),
+        ("Post this via MCP", "assistant"),
+        ("Which tool does she use in the video?", "temporal"),
+        ("What is a hub?", "temporal"),
+    ],
+)
+def test_tools_and_servers_that_are_named(message: str, agent: str) -> None:
+    route = choose(message, [], {*AGENTS, "assistant"}, ["git_hub"])
+    assert route is not None
+    assert route.parts[0].agent == agent
+
+
 def test_a_conversation_that_does_not_say_who_answered() -> None:
     turns = [
         Turn(question="Write a poem about rain", answer="Drip."),
