@@ -339,3 +339,21 @@ async def test_a_run_goes_on_after_the_host_is_gone(settings: Settings) -> None:
     result = CodeResult.model_validate(answer.result)
     assert (result.attempts, result.passed) == (2, 2)
     assert [each.what for each in result.runs] == ["version 1", "version 2"]
+
+
+@pytest.mark.weights
+async def test_the_embedded_model_writes_code_that_passes(settings: Settings) -> None:
+    from dataclasses import replace
+
+    from graphs.runs import open_runs
+    from knowledge.library import open_library
+    from tools.open import open_bench
+
+    async with (
+        open_bench(settings) as bench,
+        open_library(settings.home / "library.sqlite") as library,
+        open_runs(replace(bench, parts={**bench.parts, LIBRARY.name: library})) as runs,
+    ):
+        made = await coded(runs, PROMPT, language="python", seconds=200)
+    assert (made.result.passed, made.result.total) == (2, 2)
+    assert "return a + b" in made.answer.text
