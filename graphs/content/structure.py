@@ -23,7 +23,7 @@ def assembled(brief: Brief, outline: Outline, texts: Mapping[int, str], title: s
     for part, text in parts:
         if not text:
             continue
-        if shape in {"sections", "scenes"}:
+        if shape == "scenes" or (shape == "sections" and len(parts) > 1):
             pieces.append(f"## {part.heading}")
         pieces.append(text)
     return "\n\n".join(pieces)
@@ -70,7 +70,8 @@ def problems_of(brief: Brief, outline: Outline, piece: str) -> list[str]:
 
 
 def _sections(brief: Brief, outline: Outline, piece: str, levels: Sequence[int]) -> list[str]:
-    problems = [] if levels.count(2) >= min(2, len(outline.parts)) else ["There are fewer than two sections."]
+    least = 0 if len(outline.parts) == 1 else 2
+    problems = [] if levels.count(2) >= least else ["There are fewer than two sections."]
     # sources that say nothing of a section are a reason to leave it out
     named = [] if brief.grounded else outline.parts
     missing = [part.heading for part in named if f"## {part.heading}\n" not in piece]

@@ -33,6 +33,7 @@ _HEADING_WORDS = 9
 _UNITS = {"verse": "stanza of four lines", "scenes": "exchange of four lines of dialogue", "post": "sentence"}
 _PLACE = re.compile(r"(?P<in>INT|EXT)[./ :]+(?P<where>[^-–—]+?)\s*(?:[-–—]+\s*(?P<when>.+))?$", re.IGNORECASE)
 
+_ECHO = re.compile(r"(?:(?:section|scene)s?(?: headings?)?|headings?|titles?|outline|plan)\W*$", re.IGNORECASE)
 _LABEL = re.compile(r"^\W*(?:(?:title|heading|section|scene)\s*\d*\s*[:.)-]\s*|\d{1,2}[.):]\s*)", re.IGNORECASE)
 
 SMALL, LARGE = (300, 5), (2_000, 12)
@@ -126,7 +127,7 @@ async def outlined(context: Context, brief: Brief, evidence: Sequence[Citation],
 def _headings(brief: Brief, lines: Sequence[str], count: int) -> list[str]:
     """As many different headings as are wanted; the kind's own stand in for those that cannot be used."""
     spec = KINDS[brief.kind]
-    usable = [each for each in lines if 1 <= len(words(each)) <= _HEADING_WORDS]
+    usable = [each for each in lines if 1 <= len(words(each)) <= _HEADING_WORDS and not _ECHO.match(each)]
     if spec.shape == "scenes":
         usable = [scene_heading(each) for each in usable]
     chosen = {" ".join(words(each)): each for each in [*usable[:count], *spec.parts]}

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 OUTLINE = {
     "when": "section headings",
-    "say": "Cooking with the sun\nWhy it is clean\nWhat it costs\nHow to begin\nWhere next",
+    "say": "Cooking with the sun\nSection headings:\nWhy it is clean\nWhat it costs\nHow to begin\nWhere next",
 }
 TITLE = {"when": "write a title|Write a title", "say": '"Title: The Clay Pot"'}
 SCENES = {
