@@ -9,18 +9,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from pydantic import ValidationError
 
 from tests.tools.sandboxed import SMALL, fresh, needs_bubblewrap, outlived, settle
+from tools.bench import Bench
 from tools.confinement import seccomp
 from tools.errors import Busy, InvalidInput, NotInstalled, TooLarge
 from tools.sandbox import Encoded, Program, SandboxLimits, run
 from tools.sandbox.languages import LANGUAGES, Language, snippet, toolchains
 from tools.sandbox.packages import install
 from tools.sandbox.proof import prove
+from tools.sandbox.tools import run_code
 from tools.sandbox.wardens import warden
 from tools.settings import Settings
 
@@ -218,6 +221,21 @@ async def test_languages(place: Settings, language: Language) -> None:
     failed = await run(snippet(language, code, tests=failing.replace(" more();", "")), place)
     assert failed.stage == "run", failed
     assert not failed.ok
+
+
+async def test_the_tool(place: Settings) -> None:
+    unused: Any = None
+    bench = Bench(place, unused, unused, unused)
+    ran = await run_code(run_code.parse({"language": "python", "code": "print(1)", "files": {"a/b.txt": "c"}}), bench)
+    assert (ran.stdout, ran.files) == ("1\n", [])
+    assert run_code.effect == "read"
+    with pytest.raises(InvalidInput, match="plain relative path"):
+        run_code.parse({"language": "python", "code": "1", "files": {"../b": "c"}})
+    absent = next((each for each in await toolchains(place) if not each.present), None)
+    if absent is not None:
+        with pytest.raises(NotInstalled, match=absent.language) as refused:
+            await run_code(run_code.parse({"language": absent.language, "code": "1"}), bench)
+        assert refused.value.remedy == absent.fix
 
 
 async def test_packages_come_from_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

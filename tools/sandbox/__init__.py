@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tools.bench import Bench
     from tools.settings import Settings
 
-Killed = Literal["timeout", "cpu", "memory", "output", "processes"]
+Killed = Literal["timeout", "cpu", "memory", "output"]
 Stage = Literal["build", "run"]
 
 _MOST_FILES = 2_000

@@ -1,7 +1,6 @@
 """The host's end of the warden: started at the first run, started again should it die, gone with the host."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -114,6 +113,4 @@ def warden() -> Warden:
 
 def bubblewrap() -> str | None:
     """Where bubblewrap is, if it is here."""
-    with contextlib.suppress(OSError):
-        return shutil.which("bwrap")
-    return None
+    return shutil.which("bwrap")
