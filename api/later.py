@@ -29,7 +29,6 @@ class Later:
 
 
 _ASK = "Ingest the video (POST /api/v1/knowledge/ingest), then ask about it at POST /api/v1/chat."
-_TOOL = "POST /api/v1/tools/transcribe transcribes an ingested medium; /api/v1/knowledge/ingest takes the file."
 _NONE = "Nothing on this host does it yet."
 
 LATER = (
@@ -45,12 +44,6 @@ LATER = (
         _NONE,
     ),
     Later("/api/v1/avatar/lip-sync", "Fit lips to speech", {"video_file": FileIn, "audio_file": FileIn}, _NONE),
-    Later(
-        "/api/v1/stt/transcribe",
-        "Transcribe speech",
-        {"audio_file": FileIn, "language": (str, "auto"), "real_time": (bool, False)},
-        _TOOL,
-    ),
     Later(
         "/api/v1/tts/synthesize",
         "Speak a text",
@@ -134,7 +127,6 @@ LATER = (
         },
         _ASK,
     ),
-    Later("/v1/audio/transcriptions", "OpenAI: transcribe", {"file": FileIn, "model": str}, _TOOL),
     Later("/v1/audio/speech", "OpenAI: speak", {"model": str, "input": Text, "voice": str}, _NONE),
 )
 

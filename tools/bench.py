@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from tools.capability import Capability, Lease, Part
 from tools.catalog import Catalog, Choice
-from tools.errors import NotInstalled
+from tools.errors import InvalidInput, NotInstalled
 from tools.events import Emit, ToolEvent, ignore
 from tools.policy import Permit
 from tools.settings import Settings
@@ -68,19 +68,41 @@ class Bench:
         Raises `NotInstalled` when nothing in the profile can.
         """
         if model is not None:
-            return self.catalog.resolve(model)
+            choice = self.catalog.resolve(model)
+            if choice.row.capability != capability.name:
+                raise InvalidInput(f"{model!r} does {choice.row.capability}, not {capability.name}.", param="model")
+            return choice
+        skipped = list[str]()
+        for choice in self.candidates(capability):
+            if language is None or not choice.row.languages or language in choice.row.languages:
+                return choice.model_copy(update={"reason": " ".join([*skipped, choice.reason]).strip()})
+            skipped.append(f"{choice.row.title} does not know {language!r}.")
+        wanted = f" for language {language!r}" if language else ""
+        able = [
+            row.id for row in self.catalog.models if row.capability == capability.name and language in row.languages
+        ]
+        raise NotInstalled(
+            f"Nothing in profile {self.settings.profile!r} does {capability.name}{wanted}.",
+            remedy=f"Rows that know it: {', '.join(able)}; `sutradhar models list` says what each needs."
+            if able
+            else f"Name a row under `serves` for {capability.name!r}; `sutradhar models list` shows them.",
+        )
+
+    def candidates(self, capability: Capability[Any]) -> list[Choice]:
+        """The rows that can serve a capability in the profile's order: those that are ready, else what replaces them.
+
+        Raises `NotInstalled` when none is ready and nothing replaces one.
+        """
         profile = self.catalog.profile(self.settings.profile)
         ids = self.settings.serves.get(capability.name, profile.serves.get(capability.name, []))
-        for choice in (self.catalog.resolve(id) for id in ids):
-            row = choice.row
-            speaks = language is None or not row.languages or language in row.languages
-            if speaks and (row.commercial or not self.settings.commercial):
-                return choice
-        wanted = f" for language {language!r}" if language else ""
-        raise NotInstalled(
-            f"Nothing in profile {profile.title!r} does {capability.name}{wanted}.",
-            remedy=f"Name a row under `serves` for {capability.name!r}; `sutradhar models list` shows them.",
-        )
+        ready, reasons = list[Choice](), list[str]()
+        for row in map(self.catalog.row, ids):
+            if row.status != "ready":
+                reasons.append(f"{row.title}: {row.note}")
+            elif row.commercial or not self.settings.commercial:
+                ready.append(Choice(row=row, asked=row.id, reason=" ".join(reasons)))
+        replaced = [] if ready else [self.catalog.resolve(id) for id in ids]
+        return ready or [each for each in replaced if each.row.commercial or not self.settings.commercial]
 
     def engine(
         self, capability: Capability[E], *, model: str | None = None, language: str | None = None

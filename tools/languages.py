@@ -5,6 +5,7 @@ script's largest language.
 """
 
 import re
+import unicodedata
 from collections import Counter
 
 _SCRIPTS = (
@@ -105,7 +106,7 @@ _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0900-\u0dff])*")
 
 def tell_language(text: str) -> tuple[str | None, float]:
     """ISO 639-1 (`-Latn` for an Indian language in Latin script) and how sure, 0..1; None where nothing tells it."""
-    scripts = Counter(script for character in text[:20_000] if (script := _script(character)))
+    scripts = Counter(script for character in text[:20_000] if (script := script_of(character)))
     if not scripts:
         return None, 0.0
     # a Japanese text has more Chinese characters than its own
@@ -116,9 +117,10 @@ def tell_language(text: str) -> tuple[str | None, float]:
     return _by_words(text, script, share)
 
 
-def _script(character: str) -> str | None:
+def script_of(character: str) -> str | None:
+    """ISO 15924 code of a letter's or vowel sign's script; None for other characters and unlisted scripts."""
     code = ord(character)
-    if not character.isalpha():
+    if not character.isalpha() and unicodedata.category(character)[0] != "M":
         return None
     return next((script for script, first, last in _SCRIPTS if first <= code <= last), None)
 

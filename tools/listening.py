@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tools.bench import Bench
 from tools.capability import Lease
+from tools.catalog import Choice
+from tools.errors import EngineFailed
 from tools.languages import tell_language
 from tools.media.reader import open_media
 from tools.served import MediaRef, ModelInput, ModelOutput, served
@@ -18,13 +20,16 @@ from tools.speech import (
     RATE,
     SPEECH_TO_TEXT,
     VOICE_ACTIVITY,
-    Heard,
     ListenOptions,
     Pcm,
     Span,
     SpeechToText,
     VoiceActivity,
+    Word,
 )
+from tools.speech.faithful import Scribe, Written
+from tools.speech.script import Script, transliterate
+from tools.speech.spelling import normalised
 from tools.speech.windows import quietest
 from tools.toolbox import tool
 
@@ -35,6 +40,8 @@ _FIRST = 60.0
 _MOST = 300.0
 """Seconds of sound in memory at once."""
 _SEARCH = 15.0
+_SILENT = 1e-3
+"""Peak (-60 dB) below which a recording is silent."""
 
 
 class Stretch(BaseModel):
@@ -75,6 +82,9 @@ class TranscribeInput(ListenInput):
     prompt: Annotated[str, Field(max_length=1_000)] | None = Field(
         None, description="Text in the manner of what is expected: names, spelling, script."
     )
+    script: Script | None = Field(
+        None, description="Write it letter by letter in this script (ISO 15924) instead of the language's own."
+    )
     windows: Annotated[list[Stretch], Field(max_length=20_000)] | None = Field(
         None, description="Listen to these stretches only; by default to wherever a detector hears speech."
     )
@@ -100,12 +110,19 @@ class Spoken(BaseModel):
     language: str
     confidence: float
     words: list[SpokenWord] = []
+    script: str | None = Field(None, description="For Indian languages: the script it was heard in, ISO 15924.")
+    fidelity: float | None = Field(
+        None, description="For Indian languages: share of the letters in the language's own script, 0..1."
+    )
+    note: str = Field("", description="What was done about a wrong script.")
 
 
 class Transcript(ModelOutput):
     segments: list[Spoken]
     language: str | None = Field(description="The language most of the speech is in; none where nobody spoke.")
     seconds: float = Field(description="How much sound was listened to.")
+    fidelity: float | None = Field(None, description="The mean fidelity of the segments that have one.")
+    empty: str = Field("", description="Why there is no text, where there is none.")
 
 
 class Speech(ModelOutput):
@@ -134,25 +151,113 @@ async def transcribe(input: TranscribeInput, bench: Bench) -> Transcript:
 
     Each stretch of speech is reported as progress as soon as it is known.
     """
-    choice = bench.choose(SPEECH_TO_TEXT, model=input.model, language=input.language)
-    spoken, language, until = list[Spoken](), input.language, input.start
-    async with (
-        _detector(input, bench) as detector,
-        bench.models.use(choice.row.id, bench.emit) as ears,
-        aclosing(_sound(input, bench)) as sound,
-    ):
+    hearing, language = _Hearing(input), input.language
+    async with _detector(input, bench) as detector, aclosing(_sound(input, bench)) as sound, Ears(bench, input) as ears:
         async for piece in sound:
             options = _options(input, language, await _windows(input, detector, piece))
-            async for heard in ears.stream(SpeechToText.transcribe, piece.audio, options):
-                spoken.append(_spoken(heard, piece.start))
-                bench.progress(fraction=piece.fraction(heard.end), data=spoken[-1].model_dump())
-            until = piece.end
-            bench.progress(fraction=piece.fraction(until - piece.start))
+            scribe = await ears.scribe(piece.audio, options)
+            hearing.note(piece, options.windows or [])
+            async with aclosing(scribe.write(piece.audio, options)) as texts:
+                async for written in texts:
+                    spoken = hearing.keep(written, piece.start)
+                    bench.progress(fraction=piece.fraction(written.heard.end), data=spoken.model_dump())
+            bench.progress(fraction=piece.fraction(piece.end - piece.start))
             # a long recording keeps the language of its beginning
-            if language is None and spoken and input.task == "transcribe":
-                language = spoken[-1].language
-    seconds = round(until - input.start, 3)
-    return Transcript(segments=spoken, language=_most_spoken(spoken), seconds=seconds, **served(choice))
+            if language is None and hearing.spoken and input.task == "transcribe":
+                language = hearing.spoken[-1].language
+        return hearing.transcript(ears.choice)
+
+
+class Ears:
+    """The recogniser that serves a request: where the language is not said, the one that knows most languages hears
+    which it is, and a specialist for it takes over if the profile has one."""
+
+    def __init__(self, bench: Bench, input: TranscribeInput) -> None:
+        self._bench = bench
+        self._asked = input.model
+        self._lease = AsyncExitStack()
+        self._scribe: Scribe | None = None
+        self.choice = bench.choose(SPEECH_TO_TEXT, model=input.model, language=input.language)
+        known = input.language is not None or input.model is not None or input.task == "translate"
+        rivals = [] if known else bench.candidates(SPEECH_TO_TEXT)
+        self._may_change = len(rivals) > 1
+        if self._may_change:
+            self.choice = max(rivals, key=lambda each: len(each.row.languages) or 10_000)
+
+    async def __aenter__(self) -> "Ears":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._lease.aclose()
+
+    async def scribe(self, audio: Pcm, options: ListenOptions) -> Scribe:
+        """Who writes down this piece of sound."""
+        if self._scribe is None:
+            await self._take(self.choice)
+        if self._may_change and options.windows and (language := await self._language(audio, options)):
+            self._may_change = False
+            better = self._bench.choose(SPEECH_TO_TEXT, language=language)
+            if better.row.id != self.choice.row.id:
+                reason = f"{self.choice.row.title} heard the language {language!r}. {better.reason}".strip()
+                await self._take(better.model_copy(update={"reason": reason}))
+        if self._scribe is None:
+            raise EngineFailed("No recogniser was loaded.")
+        return self._scribe
+
+    async def _take(self, choice: Choice) -> None:
+        await self._lease.aclose()
+        self.choice = choice
+        self._lease = AsyncExitStack()
+        lease = await self._lease.enter_async_context(self._bench.models.use(choice.row.id, self._bench.emit))
+        self._lease_of = lease
+        self._scribe = Scribe(lease)
+
+    async def _language(self, audio: Pcm, options: ListenOptions) -> str | None:
+        first = replace(options, words=False, batch=1)
+        stream = self._lease_of.stream(SpeechToText.transcribe, audio, first)
+        async for heard in stream:
+            return heard.language
+        return None
+
+
+@dataclass
+class _Hearing:
+    """What has been heard of one recording so far."""
+
+    input: TranscribeInput
+    spoken: list[Spoken] = field(default_factory=list)
+    until: float = 0.0
+    peak: float = 0.0
+    turns: int = 0
+
+    def note(self, piece: "_Piece", windows: list[Span]) -> None:
+        self.until = piece.end
+        self.peak = max(self.peak, float(np.abs(piece.audio).max(initial=0.0)))
+        self.turns += len(windows)
+
+    def keep(self, written: Written, offset: float) -> Spoken:
+        self.spoken.append(_spoken(written, offset, self.input))
+        return self.spoken[-1]
+
+    def transcript(self, choice: Choice) -> Transcript:
+        shares = [each.fidelity for each in self.spoken if each.fidelity is not None]
+        return Transcript(
+            segments=self.spoken,
+            language=_most_spoken(self.spoken),
+            seconds=round(max(0.0, self.until - self.input.start), 3),
+            fidelity=round(sum(shares) / len(shares), 3) if shares else None,
+            empty="" if self.spoken else self._why_empty(),
+            **served(choice),
+        )
+
+    def _why_empty(self) -> str:
+        if self.until <= self.input.start:
+            return "There is no sound in that part of the medium."
+        if self.peak < _SILENT:
+            return "The recording is silent."
+        if self.turns == 0:
+            return "Nobody speaks: the detector of speech found none in it."
+        return "There may be speech, but nothing of it could be understood."
 
 
 @tool(title="Find speech")
@@ -242,22 +347,27 @@ def _options(input: TranscribeInput, language: str | None, windows: list[Span]) 
     )
 
 
-def _spoken(heard: Heard, offset: float) -> Spoken:
+def _spoken(written: Written, offset: float, input: TranscribeInput) -> Spoken:
+    heard = written.heard
+
+    def spelt(text: str) -> str:
+        text = text if input.task == "translate" else normalised(text, heard.language)
+        return transliterate(text, input.script) if input.script else text
+
+    def timed(word: Word) -> SpokenWord:
+        start, end = round(offset + word.start, 3), round(offset + word.end, 3)
+        return SpokenWord(start=start, end=end, text=spelt(word.text), confidence=word.probability)
+
     return Spoken(
         start=round(offset + heard.start, 3),
         end=round(offset + heard.end, 3),
-        text=heard.text,
+        text=spelt(heard.text),
         language=heard.language,
         confidence=heard.confidence,
-        words=[
-            SpokenWord(
-                start=round(offset + word.start, 3),
-                end=round(offset + word.end, 3),
-                text=word.text,
-                confidence=word.probability,
-            )
-            for word in heard.words
-        ],
+        words=[timed(word) for word in heard.words],
+        script=written.script,
+        fidelity=written.fidelity,
+        note=written.note,
     )
 
 

@@ -9,8 +9,10 @@ import hashlib
 import json
 import re
 import shutil
+import time
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path, PurePosixPath
 
 import fsspec
@@ -20,6 +22,8 @@ from tools.errors import InvalidInput, NotFound, TooLarge
 
 _SHA = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
+_PASSING = 24 * 3600
+"""Seconds after which a passing medium was left behind by a host that died."""
 
 
 class Media(BaseModel):
@@ -57,8 +61,44 @@ class MediaStore:
         finally:
             spool.unlink(missing_ok=True)
 
-    async def _spool(self, chunks: AsyncIterable[bytes], spool: Path) -> tuple[str, int]:
-        digest, size = hashlib.sha256(), 0
+    @asynccontextmanager
+    async def passing(self, chunks: AsyncIterable[bytes], *, name: str) -> AsyncIterator[Media]:
+        """A medium that is kept for as long as the block lasts.
+
+        Its reference is the hash of its bytes and a nonce: nobody can guess it, and dropping it never takes the same
+        bytes away from a source or from another request.
+        """
+        nonce = uuid.uuid4().hex
+        spool = self._cache / f"{nonce}.part"
+        spool.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            sha, size = await self._spool(chunks, spool, nonce=nonce.encode())
+            await asyncio.to_thread(self._sweep)
+            marker = f"{self._root / 'passing'}/{int(time.time())}-{sha}"
+            try:
+                await asyncio.to_thread(self._write, PurePosixPath(marker), b"")
+                media = Media(sha256=sha, name=PurePosixPath(name).name[:200] or "unnamed", size=size)
+                yield await asyncio.to_thread(self._keep, spool, media)
+            finally:
+                await asyncio.shield(asyncio.to_thread(self._drop, sha, marker))
+        finally:
+            spool.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        folder = str(self._root / "passing")
+        for path in self._fs.ls(folder, detail=False) if self._fs.exists(folder) else []:
+            at, _, sha = PurePosixPath(path).name.partition("-")
+            if at.isdigit() and _SHA.fullmatch(sha) and time.time() - int(at) > _PASSING:
+                self._drop(sha, path)
+
+    def _drop(self, sha: str, marker: str) -> None:
+        for path in (str(self._folder(sha)), marker):
+            if self._fs.exists(path):
+                self._fs.rm(path, recursive=True)
+        shutil.rmtree(self._cache / "remote" / sha, ignore_errors=True)
+
+    async def _spool(self, chunks: AsyncIterable[bytes], spool: Path, *, nonce: bytes = b"") -> tuple[str, int]:
+        digest, size = hashlib.sha256(nonce), 0
         with spool.open("wb") as file:
             async for chunk in chunks:
                 size += len(chunk)

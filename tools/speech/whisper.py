@@ -123,8 +123,9 @@ class Whisper:
 
 
 def _is_batched(options: ListenOptions) -> bool:
-    # a word's time may move a sequential pass back by a second and say its words twice; batched passes never seek
-    return options.batch > 1 or options.words
+    # a word's time may move a sequential pass back by a second and say its words twice; batched passes never seek.
+    # And a sequential pass forgets its prompt after the first 30 s
+    return options.batch > 1 or options.words or options.prompt is not None
 
 
 def _settings(options: ListenOptions, language: str | None) -> dict[str, Any]:
