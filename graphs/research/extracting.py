@@ -17,10 +17,10 @@ from tools.bench import Bench
 from tools.embedding_tools import EmbedInput, RerankInput, embed_texts, rerank
 from tools.errors import SutradharError
 
-PER_SOURCE: dict[Depth, int] = {"low": 4, "medium": 6, "high": 10}
+PER_SOURCE: dict[Depth, int] = {"low": 5, "medium": 10, "high": 16}
 """Sentences of one source at most."""
 
-MOST = 150
+MOST = 200
 CANDIDATES = 40
 """Sentences of a source that are compared by meaning, at about 10 ms each on two idle cores."""
 

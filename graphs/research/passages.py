@@ -81,8 +81,11 @@ def _is_quotable(sentence: str) -> bool:
 
 def sketch(passages: Sequence[Passage]) -> tuple[int, ...]:
     """The smallest hashes of a text's groups of words: texts that share most of them are copies (Broder 1997)."""
-    said = [word for passage in passages for word in words(passage.text)]
-    groups = {" ".join(said[start : start + _GROUP]) for start in range(max(len(said) - _GROUP + 1, 1))}
+    # within sentences: a copy with its paragraphs in another order is still a copy
+    spoken = (words(each) for passage in passages for each in sentences(passage.text))
+    groups = {
+        " ".join(said[start : start + _GROUP]) for said in spoken for start in range(max(len(said) - _GROUP + 1, 1))
+    }
     hashed = (int.from_bytes(hashlib.blake2b(each.encode(), digest_size=6).digest(), "big") for each in groups if each)
     return tuple(sorted(hashed)[:_SKETCH])
 
