@@ -71,8 +71,8 @@ def _kind_named(what: str) -> ContentType | None:
 def _language(topic: str) -> str:
     language, sure = tell_language(topic)
     latin = all(ord(character) < 0x250 for character in topic if character.isalpha())
-    # a few Latin words are no proof: «a solar kitchen» could be Portuguese
-    doubtful = latin and (sure < 0.4 or len(topic.split()) < 6)
+    # a few Latin words are no proof: «a» is Portuguese too
+    doubtful = latin and (sure < 0.4 or len(topic.split()) < 12)
     return "en" if language is None or doubtful else language.removesuffix("-Latn")
 
 

@@ -56,6 +56,7 @@ def without_links(block: str, *, marks: bool) -> str:
     """Without links, placeholders and authorities that nobody gave."""
     text = _BARE_LINK.sub(lambda match: match[1] or "", block).replace("![", "")
     text = _AUTHORITY.sub("", _PLACEHOLDER.sub("", text))
+    text = re.sub(r"[ \t]+(?=[.,;:!?])", "", text)
     return text if marks else _MARKS.sub("", text)
 
 
