@@ -30,7 +30,7 @@ def questions_in(said: str, topic: str, most: int) -> list[str]:
         about = not wanted or bool(wanted & set(words)) or question.isascii() != topic.isascii()
         # a figure that the topic does not have is the model's own, and a statement is an answer
         asks = bool(_ASKS.search(question)) and numbers(question) <= numbers(topic)
-        if 8 <= len(question) <= 200 and len(words) >= 2 and about and asks:
+        if 8 <= len(question) <= 200 and len(words) >= 2 and about and asks and "://" not in question:
             found.setdefault(" ".join(sorted(words)), question)
     key = " ".join(sorted(content(topic)))
     return [question for each, question in found.items() if each != key][:most]
