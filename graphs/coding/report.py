@@ -171,7 +171,8 @@ def _whose(spec: Spec) -> str:
         return "of the repository's tests"
     if spec.tests:
         return "of your tests"
-    return "tests" if spec.cases and spec.cases[0].source == "model" else "tests from your examples"
+    source = spec.cases[0].source if spec.cases else "example"
+    return {"model": "tests", "rule": "tests of going there and back", "example": "tests from your examples"}[source]
 
 
 def _tested(result: CodeResult) -> str:

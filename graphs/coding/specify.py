@@ -13,6 +13,13 @@ from tools.sandbox.languages import Language
 _CALLED = re.compile(
     r"\b(?:called|named|function|method|procedure)\s+[`'\"]?([A-Za-z_]\w*)(?=[`'\"]|\s*\()|`([A-Za-z_]\w*)\([^`]*\)`",
 )
+_INVERSES = (
+    ("encode", "decode"),
+    ("encrypt", "decrypt"),
+    ("compress", "decompress"),
+    ("escape", "unescape"),
+    ("quote", "unquote"),
+)
 _MODES: tuple[tuple[Mode, str], ...] = (
     ("review", r"^\W*(?:please\s+)?(?:review|audit|find (?:the )?bugs? in|check this code)\b"),
     ("document", r"^\W*(?:please\s+)?(?:document|add docstrings?|write (?:the )?(?:docs|documentation|docstrings?))\b"),
@@ -30,6 +37,8 @@ def specify(question: str, options: Options) -> Spec:
         mode = next((name for name, sign in _MODES if re.search(sign, question, re.IGNORECASE)), mode)
     entry, parameters = asked_entry(question, given, language)
     found = examples(question, entry, parameters) if mode == "generate" else ()
+    if mode == "generate" and not found and language == "python":
+        found = round_trips(given, entry)
     if found and not entry:
         entry = Counter(each.call.partition("(")[0] for each in found).most_common(1)[0][0]
         found = tuple(each for each in found if _about(each, entry))
@@ -44,6 +53,19 @@ def specify(question: str, options: Options) -> Spec:
         framework=options.framework or "",
         repository=options.archive is not None,
     )
+
+
+def round_trips(code: str, entry: str) -> tuple[Case, ...]:
+    """For `decode_…` beside a given `encode_…` and the like: there and back again must give the same."""
+    for there, back in _INVERSES:
+        for first, second in ((there, back), (back, there)):
+            other = re.sub(rf"(?<![a-z]){second}(?![a-z])", first, entry)
+            if other != entry and other in pythonic.defined(code):
+                texts = ("", "a", "to", "hello", "sutradhar", "acegikmoqsuwy")
+                return tuple(
+                    Case(call=f"{entry}({other}({each!r}))", expected=repr(each), source="rule") for each in texts
+                )
+    return ()
 
 
 def _about(case: Case, entry: str) -> bool:

@@ -62,7 +62,7 @@ class Case(_Record):
     call: str
     expected: str
     setup: str = ""
-    source: Literal["example", "model"] = "example"
+    source: Literal["example", "model", "rule"] = "example"
 
 
 class Outcome(_Record):

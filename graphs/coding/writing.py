@@ -30,6 +30,9 @@ CLOSED = "\n```\n"
 OWN_ATTEMPTS = 3
 """Versions when only the model itself says what is right: it is wrong about that too often to try for long."""
 
+SUSPECTS = 3
+"""Versions when the first that meets the examples loops for ever beside them."""
+
 FRESH = 3
 """Versions that a small model writes before one of them is repaired."""
 
@@ -95,8 +98,10 @@ def _onward(state: State, candidates: list[Candidate], context: Context) -> Lite
     spent = ledger.seconds > SHARE * budget.seconds or ledger.tokens > SHARE * budget.tokens
     # a step is a version and its run; what comes after the loop needs some too
     steps_left = budget.steps - 2 * len(candidates) - 6 > 0
-    if _right(latest) or len(candidates) >= most or spent or not steps_left:
+    if len(candidates) >= most or spent or not steps_left:
         return "review"
+    if _right(latest):
+        return "write" if _suspect(latest) and len(candidates) < SUSPECTS else "review"
     return "repair" if _worth_repairing(candidates, context.bench) else "write"
 
 
@@ -109,6 +114,11 @@ def _worth_repairing(candidates: list[Candidate], bench: Bench) -> bool:
     if any(each.how == "repair" for each in candidates) or not any(each.code for each in candidates):
         return False
     return chat_model(bench, "coding").row.device != "cpu" or len(candidates) >= FRESH
+
+
+def _suspect(candidate: Candidate) -> bool:
+    """Whether it loops for inputs near the examples: then another version may have fewer such."""
+    return any(each.endswith("took too long") for each in candidate.vector)
 
 
 def _right(candidate: Candidate) -> bool:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from graphs.catalog import Ask
 from graphs.coding.state import CodeResult
 from knowledge.library import LIBRARY
 from tests.graphs.coding_home import coded, coding, said
+from tests.graphs.conftest import ending, heard
 from tests.tools.sandboxed import needs_bubblewrap
+from tools.errors import InvalidInput
 from tools.settings import Budget, Settings
 
 pytestmark = [pytest.mark.anyio, needs_bubblewrap]
@@ -321,10 +324,22 @@ async def test_nothing_to_review(settings: Settings) -> None:
     assert "no code" in made.end.reason
 
 
-async def test_a_run_goes_on_after_the_host_is_gone(settings: Settings) -> None:
-    from graphs.catalog import Ask
-    from tests.graphs.conftest import ending, heard
+async def test_code_and_archive_together_are_refused(settings: Settings) -> None:
+    options: dict[str, Any] = {"code": "x = 1", "archive": "a" * 64}
+    async with coding(settings) as runs:
+        with pytest.raises(InvalidInput, match="not both"):
+            await runs.start("coding", Ask(question="x", options=options))
 
+
+async def test_code_that_loops_beside_the_examples_is_doubted(settings: Settings) -> None:
+    loops = "def add(a, b):\n    while a == 2 or b == 3:\n        pass\n    return a + b"
+    async with coding(settings, [{"say": said(loops), "times": 1}, {"say": said(RIGHT)}]) as runs:
+        made = await coded(runs, PROMPT, language="python")
+    assert made.result.attempts == 2
+    assert "while" not in made.result.files[0].text
+
+
+async def test_a_run_goes_on_after_the_host_is_gone(settings: Settings) -> None:
     script: Script = [{"say": said(WRONG), "times": 1}, {"say": said(RIGHT), "delay": 0.2}]
     async with coding(settings, script) as runs:
         run = await runs.start("coding", Ask(question=PROMPT, options={"language": "python"}))
