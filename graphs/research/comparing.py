@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from graphs.research.figures import Figure, dates, figures, same_value, year_of, years
+from graphs.research.figures import SCALES, Figure, dates, figures, same_value, year_of, years
 from graphs.temporal.stopwords import STOPWORDS
 from graphs.temporal.words import content, stem
 
@@ -52,7 +52,7 @@ _NAME = re.compile(r"(?<![\w'’])[A-Z][\w'’]*(?:[-\s](?:of\s|the\s|de\s|van\s
 _LEADING = re.compile(r"^(?:The|A|An|In|On|At|By|It|Its|This|That|He|She|They|According)\b\s*")
 
 
-_SIDE_STEMS = frozenset(stem(word) for word in _SIDES)
+_UNTELLING = frozenset(stem(word) for word in (*_SIDES, *SCALES))
 _MEASURES = {
     *("metre", "square metre", "cubic metre", "gram", "watt", "%", "usd", "inr", "eur", "gbp", "people"),
     *(stem(each) for each in ("years", "months", "weeks", "days", "hours", "minutes", "seconds", "degrees")),
@@ -87,9 +87,7 @@ def said(quote: str, about: str = "") -> Said:
     sides = frozenset(_SIDES[word] for word in bare if word in _SIDES)
     counted, told = tuple(figures(quote)), frozenset(years(quote))
     units = {part for each in counted if each.unit in _MEASURES for part in each.unit.split()}
-    about_words = {
-        each for each in content(whole) if not each[0].isdigit() and each not in units and each not in _SIDE_STEMS
-    }
+    about_words = {each for each in content(whole) if not each[0].isdigit() and each not in units | _UNTELLING}
     names = frozenset(_name(match[0]) for match in _NAME.finditer(whole)) - {""}
     return Said(
         whole, frozenset(about_words), counted, told, frozenset(dates(quote)), bool(_DENIAL.search(quote)), sides, names

@@ -18,7 +18,7 @@ _DAY = re.compile(
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?<![\d.,$€£₹-])(?<!rs )(?<!rs\. )[12]\d{3}(?![\d%]|[.,]\d)(?!-\d)", re.IGNORECASE)
-_SCALES = {
+SCALES = {
     "hundred": 1e2,
     "thousand": 1e3,
     "lakh": 1e5,
@@ -37,7 +37,7 @@ _SMALL = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 _NUMBER = re.compile(
     r"(?P<money>[$€£₹]|\b(?:rs\.?|inr|usd|eur)\s?)?\s?"
     rf"(?<![\w.])(?P<value>\d+(?:,\d{{2,3}})*(?:\.\d+)?|(?:{'|'.join(_SMALL[2:])})\b)"
-    rf"(?:[\s-]?(?P<scale>{'|'.join(_SCALES)})\b)?\s?(?P<unit>%|°\s?[cf]\b|[a-zµ]+(?:/[a-z]+|[²³])?)?",
+    rf"(?:[\s-]?(?P<scale>{'|'.join(SCALES)})\b)?\s?(?P<unit>%|°\s?[cf]\b|[a-zµ]+(?:/[a-z]+|[²³])?)?",
     re.IGNORECASE,
 )
 _MONEY = {"$": "usd", "€": "eur", "£": "gbp", "₹": "inr", "rs": "inr", "rs.": "inr"}
@@ -106,7 +106,7 @@ def figures(text: str) -> list[Figure]:
     bare = _blank(_YEAR, _blank(_DAY, text))
     found = list[Figure]()
     for match in _NUMBER.finditer(bare):
-        word, scale = match["value"].lower(), _SCALES.get((match["scale"] or "").lower(), 1.0)
+        word, scale = match["value"].lower(), SCALES.get((match["scale"] or "").lower(), 1.0)
         value = float(_SMALL.index(word)) if word in _SMALL else float(word.replace(",", ""))
         unit, factor, end = _unit(match, bare)
         # «from 3.1 million people to 3.4 million»

@@ -1,5 +1,6 @@
 """From the state to the answer: the summary's sentences checked, the report written, its files kept."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,11 @@ from tools.errors import SutradharError
 from tools.publish import MEDIA_TYPES, render
 
 STATEMENTS, SUMMARY_TOKENS = 8, 150
+_OF_STATEMENTS = re.compile(
+    r",?\s*\(?(?:as (?:stated|mentioned|noted|described) )?(?:in|by|according to) (?:the )?statements?\b\)?"
+    r"(?=\s*(?:\[|[.,;]|$))",
+    re.IGNORECASE,
+)
 QUOTED = 3
 """Findings that stand for a summary where no model wrote one that the sources support."""
 
@@ -25,11 +31,15 @@ def statements(state: State) -> list[Citation]:
         Citation(
             n=n, source="", media="", modality="page", text=f"{each.about}: {each.quote}" if each.about else each.quote
         )
-        for n, each in enumerate(_leading(state["findings"], claims), 1)
+        for n, each in enumerate(_leading(state, claims), 1)
     ]
 
 
-def _leading(findings: Sequence[Finding], claims: Mapping[int, Claim]) -> list[Claim]:
+def _leading(state: State, claims: Mapping[int, Claim]) -> list[Claim]:
+    # what a later source contradicts is for the disagreements, not for the summary
+    outdated = {id for each in state.get("conflicts") or [] for id in (each.one, each.other) if each.newer is not None}
+    outdated -= {each.newer for each in state.get("conflicts") or [] if each.newer is not None}
+    findings = [each for each in state["findings"] if each.claims[0] not in outdated]
     ranked = sorted(findings, key=lambda each: (-each.sources, -claims[each.claims[0]].fit))
     per_question = list[Finding]()
     for question in sorted({each.question for each in findings}):
@@ -45,7 +55,8 @@ def summary_of(state: State, said: str) -> str:
     The marks are kept as `[id + 1]` until the references have numbers.
     """
     told, claims = statements(state), {each.id: each for each in state["claims"]}
-    leading = _leading(state["findings"], claims)
+    leading = _leading(state, claims)
+    said = _OF_STATEMENTS.sub("", said)
     kept = list({each.text: each for each in judge_all(said, told, "") if each.verdict == "supported"}.values())
     if kept:
         return " ".join(

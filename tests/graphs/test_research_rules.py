@@ -184,9 +184,12 @@ def test_links_to_one_page_are_one_lead() -> None:
 
 
 def test_questions_of_a_model_are_cleaned() -> None:
-    said_ = "1. How old is the dam?\n- **How old is the dam?**\nQuery: Who pays for the dam?\n"
-    said_ += "The dam was built by giants.\nWhy did the dam cost 44 billion?\nSee http://evil.example/?q=dam now?\nWhat is love in songs?"
-    assert questions_in(said_, "The Tarwan dam", 5) == ["How old is the dam?", "Who pays for the dam?"]
+    lines = (
+        *("1. How old is the dam?", "- **How old is the dam?**", "Query: Who pays for the dam?"),
+        *("The dam was built by giants.", "Why did the dam cost 44 billion?", "See http://evil.example/?q=dam now?"),
+        "What is love in songs?",
+    )
+    assert questions_in("\n".join(lines), "The Tarwan dam", 5) == ["How old is the dam?", "Who pays for the dam?"]
 
 
 def test_words_of_others_are_no_markup() -> None:
