@@ -22,6 +22,7 @@ UNGROUNDED = {
 }
 _FAILED = {"en": "The model wrote nothing that could be used.", "hi": "मॉडल ने कुछ भी काम का नहीं लिखा।"}
 _LOOSE_END = re.compile(r"[\s,;:–—-]+(?:(?:and|or|the|a|an|of|for|to|in|on|with|by|from|your|its)\s*)*$", re.IGNORECASE)
+_LAST_PHRASE = re.compile(r"\s+(?:in|for|of|with|to|on|at|by|from|and|that|through)\s+\S+(?:\s+\S+)?$", re.IGNORECASE)
 _SOURCES = {"en": "Sources", "hi": "स्रोत"}
 
 
@@ -32,7 +33,10 @@ def titled(title: str) -> str:
     first = re.split(r"\s*[:–—|]\s+", title, maxsplit=1)[0]
     if TITLE[0] <= len(first) <= TITLE[1]:
         return first
-    return _LOOSE_END.sub("", title[: TITLE[1] + 1].rsplit(" ", 1)[0])
+    cut = _LOOSE_END.sub("", title[: TITLE[1] + 1].rsplit(" ", 1)[0])
+    # a phrase that has lost its noun goes with it
+    shorter = _LAST_PHRASE.sub("", cut)
+    return shorter if len(shorter) >= TITLE[0] else cut
 
 
 def described(piece: str) -> str:

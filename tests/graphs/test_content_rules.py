@@ -78,6 +78,8 @@ def test_titles_and_descriptions_fit() -> None:
     assert titled("The Mirrors of the Webb Telescope: Construction and Testing Explained") == (
         "The Mirrors of the Webb Telescope"
     )
+    cut = titled("Revolutionizing Education with Solar Cooking in Rural Schools of the Andes")
+    assert cut == "Revolutionizing Education with Solar Cooking"
     long = titled("Why every village and every small town should have a solar kitchen of its own")
     assert len(long) <= 60
     assert not long.endswith((" a", " of", " the", " and"))
