@@ -10,8 +10,24 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from api import agents, chat, failures, graphs, health, knowledge, later, login, media, models, openai, threads, tools
-from api import speech as hearing
+from api import (
+    agents,
+    chat,
+    failures,
+    graphs,
+    health,
+    knowledge,
+    later,
+    listen,
+    login,
+    media,
+    models,
+    openai,
+    speaking,
+    speech,
+    threads,
+    tools,
+)
 from api.auth import Guard, Keys
 from api.discovery import Address, announce, secret, secret_file, withdraw
 from api.host import Host, OpenHost, assert_safe, open_host
@@ -38,7 +54,7 @@ def create_app(
     app.state.keys = keys
     app.state.metrics = metrics or Metrics()
     failures.install(app)
-    for door in (health, login, chat, threads, openai, tools, models, graphs, knowledge, media, hearing):
+    for door in (health, login, chat, threads, openai, tools, models, graphs, knowledge, media, speech, speaking, listen):
         app.include_router(door.router)
     app.include_router(agents.agents_router())
     app.include_router(later.later_router())

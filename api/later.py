@@ -45,28 +45,6 @@ LATER = (
     ),
     Later("/api/v1/avatar/lip-sync", "Fit lips to speech", {"video_file": FileIn, "audio_file": FileIn}, _NONE),
     Later(
-        "/api/v1/tts/synthesize",
-        "Speak a text",
-        {
-            "text": Text,
-            "language": str,
-            "voice": (str, "default"),
-            "emotion": (str, "neutral"),
-            "speed": (Annotated[float, Field(ge=0.25, le=4)], 1.0),
-        },
-        _NONE,
-    ),
-    Later(
-        "/api/v1/tts/batch",
-        "Speak many texts",
-        {
-            "texts": Annotated[list[Text], Field(min_length=1, max_length=1_000)],
-            "language": str,
-            "voice": (str, "default"),
-        },
-        _NONE,
-    ),
-    Later(
         "/api/v1/rag/analyze",
         "Analyse text, image and video together",
         {
@@ -127,10 +105,9 @@ LATER = (
         },
         _ASK,
     ),
-    Later("/v1/audio/speech", "OpenAI: speak", {"model": str, "input": Text, "voice": str}, _NONE),
 )
 
-SOCKETS = ("/api/v1/stt/stream", "/api/v1/rag/stream", "/api/v1/video/stream-analysis")
+SOCKETS = ("/api/v1/rag/stream", "/api/v1/video/stream-analysis")
 
 
 def _answer(row: Later) -> Any:

@@ -9,6 +9,7 @@ from tools.toolbox import Toolbox
 
 ROOMS = (
     "tools.listening",
+    "tools.speaking",
     "tools.looking",
     "tools.embedding_tools",
     "tools.web.searching",

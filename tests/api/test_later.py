@@ -34,20 +34,20 @@ async def test_good_parameters_get_501_and_the_reason(open_door: Served, row: La
 async def test_the_owners_endpoints_are_in_the_openapi(open_door: Served) -> None:
     async with open_door.client() as client:
         schema = (await client.get("/openapi.json")).json()
-    body = schema["paths"]["/api/v1/tts/synthesize"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = schema["paths"]["/api/v1/rag/generate"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     model = schema["components"]["schemas"][body["$ref"].split("/")[-1]]["properties"]
     assert {name: each.get("default") for name, each in model.items()} == {
-        "text": None,
-        "language": None,
-        "voice": "default",
-        "emotion": "neutral",
-        "speed": 1.0,
+        "query": None,
+        "knowledge_base": None,
+        "modality": "text",
+        "temporal_context": True,
     }
 
 
-@pytest.mark.parametrize("speed", [0, 100, "fast"])
-async def test_wrong_parameters_are_refused_before(open_door: Served, speed: object) -> None:
+@pytest.mark.parametrize("modality", [0, "smell"])
+async def test_wrong_parameters_are_refused_before(open_door: Served, modality: object) -> None:
+    asked = {"query": "a", "knowledge_base": "b", "modality": modality}
     async with open_door.client() as client:
-        answer = await client.post("/api/v1/tts/synthesize", json={"text": "a", "language": "hi", "speed": speed})
+        answer = await client.post("/api/v1/rag/generate", json=asked)
     assert answer.status_code == 422
-    assert answer.json()["error"]["param"] == "speed"
+    assert answer.json()["error"]["param"] == "modality"

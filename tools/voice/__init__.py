@@ -60,6 +60,8 @@ class Sound:
 class TextToSpeech(Protocol):
     emotions: ClassVar[frozenset[str]]
     """The emotions that the engine itself can act; for the others its caller bends pitch, speed and energy."""
+    bends_pitch: ClassVar[bool]
+    """Whether it heeds `SpeakOptions.pitch`."""
 
     @staticmethod
     def voices(row: Row) -> list[Voice]:

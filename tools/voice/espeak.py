@@ -55,6 +55,7 @@ class Espeak:
     """Both of eSpeak's halves. The row's files are the library and its folder of data."""
 
     emotions: ClassVar[frozenset[str]] = frozenset()
+    bends_pitch: ClassVar[bool] = True
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         library = files["libespeak-ng.so"]

@@ -55,6 +55,7 @@ class Kokoro:
     """The row's files are the model and one file of styles for each voice."""
 
     emotions: ClassVar[frozenset[str]] = frozenset()
+    bends_pitch: ClassVar[bool] = False
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         (weights,) = [path for name, path in files.items() if name.endswith(".onnx")]

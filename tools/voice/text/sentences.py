@@ -1,0 +1,43 @@
+"""Where sentences end, in Latin, Indian and Arabic scripts; long ones are cut where a reader would breathe."""
+
+import re
+from collections.abc import Iterator
+
+_END = re.compile(r"(?<=[!?।॥؟۔…])[\"'”’)\]]*\s*|(?<=[.])[\"'”’)\]]*(?:\s+|$)|\n+")
+_BREATH = re.compile(r"(?<=[,;:،—])\s+")
+_INITIAL = re.compile(r"(?:^|[\s.])[^\W\d_]\.$")
+_LONGEST = 280
+_SHORTEST = 2
+
+
+def sentences(text: str) -> Iterator[str]:
+    """The sentences with their punctuation, none of them longer than a breath or two."""
+    held = ""
+    for part in _END.split(text):
+        held = f"{held} {part}".strip() if part else held
+        # an initial, as in «R. K. Narayan», ends nothing
+        if len(held) > _SHORTEST and not _INITIAL.search(held):
+            yield from _breaths(held)
+            held = ""
+    if held:
+        yield from _breaths(held)
+
+
+def _breaths(sentence: str) -> Iterator[str]:
+    held = ""
+    for part in _BREATH.split(sentence) if len(sentence) > _LONGEST else [sentence]:
+        if held and len(held) + len(part) >= _LONGEST:
+            yield from _words(held)
+            held = ""
+        held = f"{held} {part}".strip()
+    yield from _words(held)
+
+
+def _words(sentence: str) -> Iterator[str]:
+    while len(sentence) > _LONGEST:
+        cut = sentence.rfind(" ", 1, _LONGEST)
+        cut = cut if cut > 0 else _LONGEST
+        yield sentence[:cut].strip()
+        sentence = sentence[cut:].strip()
+    if sentence:
+        yield sentence
