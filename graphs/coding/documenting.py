@@ -1,6 +1,8 @@
 """Documentation: docstrings that leave the code as it was, and a README section."""
 
+import ast
 import re
+from textwrap import wrap
 
 from langgraph.runtime import Runtime
 
@@ -56,8 +58,6 @@ def _spent(context: Context) -> bool:
 
 def given_docstrings(spec: Spec) -> dict[str, str]:
     """The docstrings of the request's own code, which the model often leaves out."""
-    import ast
-
     tree = pythonic.parsed(spec.header)
     if tree is None:
         return {}
@@ -77,8 +77,6 @@ async def described(runtime: Runtime[Context], spec: Spec, name: str, code: str)
 
 
 def _wrapped(text: str) -> str:
-    from textwrap import wrap
-
     return "\n".join(wrap(text, 96))
 
 
@@ -138,8 +136,6 @@ def readme(spec: Spec, files: list[File]) -> str:
 
 def summaries(code: str, language: Language) -> list[tuple[str, str]]:
     """Each function's heading and the first line of its documentation."""
-    import ast
-
     if language == "python":
         tree = pythonic.parsed(code)
         nodes = pythonic.definitions(tree) if tree else ()

@@ -1,5 +1,6 @@
 """Code in the sandbox, and the evidence of it."""
 
+import asyncio
 import re
 
 from graphs.coding.state import Run
@@ -17,8 +18,6 @@ async def execute(program: Program, bench: Bench) -> Ran:
 
     Raises `NotInstalled` where nothing can be isolated or the language's toolchain is absent.
     """
-    import asyncio
-
     for wait in (0.5, 2.0, 5.0):
         try:
             return await run(program, bench)

@@ -9,12 +9,14 @@ from langgraph.types import Command
 
 from graphs.catalog import Agent, Ask, Door
 from graphs.coding import documenting, repository, reviewing, testing, writing
+from graphs.coding.languages import TONGUES
 from graphs.coding.report import conclude, report
 from graphs.coding.specify import specify as understood
 from graphs.coding.state import Candidate, CodeResult, File, Options, State
 from graphs.coding.suites import java_file
 from graphs.context import Context
 from tools.errors import InvalidInput
+from tools.sandbox.languages import Language
 
 
 async def specify(
@@ -38,9 +40,7 @@ async def specify(
     return Command(update={"spec": spec, "files": kept}, goto=onward[spec.mode])
 
 
-def _name(code: str, language: Any) -> str:
-    from graphs.coding.languages import TONGUES
-
+def _name(code: str, language: Language) -> str:
     return java_file(code) if language == "java" else TONGUES[language].file
 
 

@@ -7,9 +7,10 @@ from langgraph.runtime import Runtime
 
 from graphs.artefacts import keep
 from graphs.coding.extract import fenced
-from graphs.coding.languages import TONGUES, language_of_file
+from graphs.coding.languages import language_of_file
 from graphs.coding.repository import diff_of
 from graphs.coding.state import CodeResult, File, Finding, Run, Spec, State
+from graphs.coding.units import TEST_FILES, test_file
 from graphs.coding.writing import best_of, solution
 from graphs.context import Context
 from graphs.events import Answer
@@ -99,8 +100,6 @@ def _deciding(state: State, spec: Spec) -> Run | None:
 
 def _tests(spec: Spec, code: str) -> list[File]:
     """The examples of the request as a test file of their own."""
-    from graphs.coding.units import TEST_FILES, test_file
-
     if spec.tests:
         return [File(path=TEST_FILES[spec.language], text=spec.tests)]
     sure = [(each.call, each.expected) for each in spec.cases if each.source == "example" and not each.setup]
@@ -200,7 +199,3 @@ def _line(finding: Finding) -> str:
     kind = f"{weight} {finding.kind}".strip()
     quote = f" — `{finding.quote.replace('`', chr(39))[:100]}`" if finding.quote else ""
     return f"- {finding.path}:{finding.line}: {kind} ({finding.tool}): {finding.message}{quote}"
-
-
-def title_of(spec: Spec) -> str:
-    return TONGUES[spec.language].title

@@ -1,8 +1,10 @@
 """Changes to a repository: find the part, have it written anew, put it in place, run the repository's own tests."""
 
+import asyncio
 import difflib
 import re
 from collections import Counter
+from textwrap import dedent, indent
 from typing import Literal
 
 from langgraph.runtime import Runtime
@@ -35,8 +37,6 @@ _GO = re.compile(r"^\s*--- (PASS|FAIL): (\S+)", re.MULTILINE)
 
 async def unpack(state: State, runtime: Runtime[Context]) -> Command[Literal["locate", "review", "document", "design"]]:
     """Read the archive; raises `NotFound` for one that the tenant does not have."""
-    import asyncio
-
     bench, sha = runtime.context.bench, state["options"].archive or ""
     if await bench.part(LIBRARY).owned(bench.tenant, sha) is None:
         raise NotFound(f"There is no archive {sha!r}.", remedy="Upload it first.", param="archive")
@@ -142,8 +142,6 @@ async def change(state: State, runtime: Runtime[Context]) -> State:
 
 def fitted(code: str, spec: Spec) -> str:
     """The new part with the margin of the old one; empty when it does not have the part's name."""
-    from textwrap import dedent, indent
-
     name = spec.entry.rpartition(".")[2]
     if not code.strip() or not re.search(rf"\b{re.escape(name)}\b", code):
         return ""

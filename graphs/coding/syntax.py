@@ -56,13 +56,6 @@ def root(code: str, language: Language) -> "SgNode":
     return SgRoot(code, TONGUES[language].grammar).root()
 
 
-def broken_line(code: str, language: Language) -> int | None:
-    """The line of the first thing that is not the language's syntax, counted from 1."""
-    tree = root(code, language)
-    error = tree.find(kind="ERROR")
-    return error.range().start.line + 1 if error is not None else None
-
-
 def functions(code: str, language: Language) -> list[Function]:
     """In the order of the code."""
     tree = root(code, language)

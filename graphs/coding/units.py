@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from graphs.coding import syntax
-from graphs.coding.languages import TONGUES
+from graphs.coding.pythonic import defined
 from graphs.coding.state import Coverage, Outcome
 from graphs.coding.suites import BUILD_LIMITS, CASE_SECONDS, JVM, RUN_LIMITS, java_file
 from tools.sandbox import Program, Ran
@@ -211,8 +211,6 @@ def test_file(language: Language, entry_code: str, cases: Sequence[tuple[str, st
 
 
 def _python_tests(code: str, cases: Sequence[tuple[str, str]]) -> str:
-    from graphs.coding.pythonic import defined
-
     used = [name for name in defined(code) if any(re.search(rf"\b{re.escape(name)}\b", call) for call, _ in cases)]
     head = f"from solution import {', '.join(used)}\n" if used else "from solution import *\n"
     body = [
@@ -236,7 +234,3 @@ def _javascript_tests(cases: Sequence[tuple[str, str]]) -> str:
 
 def _word(call: str) -> str:
     return call.partition("(")[0].strip().rpartition(".")[2]
-
-
-def title(language: Language) -> str:
-    return TONGUES[language].title

@@ -10,10 +10,11 @@ from graphs.coding import prompting
 from graphs.coding.examples import examples
 from graphs.coding.execute import absent_module, evidence, execute, refusal, try_out
 from graphs.coding.extract import code_of
+from graphs.coding.languages import TONGUES
 from graphs.coding.probes import agreed, probes
 from graphs.coding.specify import asked_entry
 from graphs.coding.state import Candidate, File, Spec, State
-from graphs.coding.suites import suite
+from graphs.coding.suites import java_file, suite
 from graphs.coding.units import told, unit
 from graphs.context import Context
 from graphs.speak import write as ask
@@ -192,7 +193,4 @@ def _candidate(text: str, spec: Spec, how: Literal["first", "repair", "fresh"]) 
 
 def solution(spec: Spec, code: str) -> File:
     """The code under the name of its file."""
-    from graphs.coding.languages import TONGUES
-    from graphs.coding.suites import java_file
-
     return File(path=java_file(code) if spec.language == "java" else TONGUES[spec.language].file, text=code)

@@ -117,14 +117,17 @@ def _share(flags: Sequence[bool]) -> float:
     return round(sum(flags) / max(len(flags), 1), 3)
 
 
-async def run(home: Path, data: Path | None, quick: bool = False, *, seed: int = 11) -> dict[str, Any]:
+async def run(
+    home: Path, data: Path | None, quick: bool = False, *, seed: int = 11, programs: int = 0
+) -> dict[str, Any]:
     """`quick` asks the tools only; the programs are made here, so no data is needed."""
     del data
     with TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home")
         async with open_bench(settings) as bench:
             context, reviewed = Context(bench), list[Reviewed]()
-            for each in generate(seed):
+            chosen = generate(seed)
+            for each in chosen[:: len(chosen) // programs] if programs else chosen:
                 spec = Spec(mode="review", language=each.language, task="Review this.")
                 told = [merge((await by_tools([file], spec, bench))[0]) for file in (each.buggy, each.clean)]
                 said = [[], []] if quick else [await by_model(context, spec, file) for file in (each.buggy, each.clean)]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,6 @@ class Coded:
 @asynccontextmanager
 async def coding(settings: Settings, script: Sequence[dict[str, Any]] = ()) -> AsyncIterator[Runs]:
     """Runs with a scripted model; an empty script is a model that talks and writes no code."""
-    from dataclasses import replace
-
     path = Path(settings.home.parent) / "script.json"
     path.write_text(json.dumps(list(script) or [{}]), encoding="utf-8")
     catalog = with_script(load_catalog(), path)
