@@ -14,6 +14,7 @@ from tools.capability import Endpoint
 from tools.chat import CHAT
 from tools.errors import EngineFailed, InvalidInput
 
+_OPENAI = "https://api.openai.com/v1"
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
 
 
@@ -36,7 +37,7 @@ async def _post(stack: AsyncExitStack, endpoint: Endpoint, body: dict[str, Any])
     headers = {"Authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
     try:
         request = session.post(
-            f"{endpoint.url}/chat/completions", json={**body, "model": endpoint.model}, headers=headers
+            f"{endpoint.url or _OPENAI}/chat/completions", json={**body, "model": endpoint.model}, headers=headers
         )
         return await stack.enter_async_context(request)
     except (aiohttp.ClientError, TimeoutError) as error:

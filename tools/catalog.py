@@ -1,12 +1,13 @@
 """The model catalogue: one row per model, read from `catalog.toml`."""
 
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tools.errors import InvalidInput, NotFound, NotInstalled
 
@@ -143,6 +144,25 @@ class Catalog(_Frozen):
             return self.profiles[name]
         names = ", ".join(sorted(self.profiles))
         raise InvalidInput(f"There is no profile {name!r}.", remedy=f"Choose one of: {names}.", param="profile")
+
+    def succeeded(self, successors: Mapping[str, str]) -> "Catalog":
+        """The catalogue where an owner's successors serve for other models; raises `InvalidInput` for a wrong one."""
+        if not successors:
+            return self
+        chosen = {self.row(old).id: self.row(new) for old, new in successors.items()}
+
+        def changed(row: Row) -> Row:
+            if (new := chosen.get(row.id)) is None:
+                return row
+            note = f"The owner lets {new.title} serve instead. {row.note}".strip()
+            status = "retired" if row.status == "ready" else row.status
+            return row.model_copy(update={"replaced_by": new.id, "status": status, "note": note})
+
+        try:
+            return Catalog(models=[changed(row) for row in self.models], profiles=self.profiles)
+        except ValidationError as error:
+            reason = error.errors(include_url=False)[0]["msg"]
+            raise InvalidInput(f"SUTRADHAR_SUCCESSORS: {reason}.", remedy="Name a row that serves.") from error
 
     def resolve(self, model: str) -> Choice:
         """Follow `replaced_by` from a row that cannot serve to one that can, and say why.

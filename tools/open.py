@@ -23,7 +23,7 @@ async def open_bench(settings: Settings, *, catalog: Catalog | None = None) -> A
 
     `catalog` stands in for the one that ships with the package.
     """
-    catalog = catalog or load_catalog()
+    catalog = (catalog or load_catalog()).succeeded(settings.successors)
     make_home(settings.home)
     residency = Residency(
         catalog,

@@ -209,6 +209,8 @@ class Settings(BaseSettings):
     """Chat roles mapped to other rows than the profile's: `{"reasoning": "smollm2-135m-instruct"}`."""
     serves: dict[str, list[str]] = {}
     """Capabilities mapped to other rows than the profile's."""
+    successors: dict[str, str] = {}
+    """Models that serve for others, such as retired ones: `{"gpt-4": "claude-opus-5-5"}`."""
     devices: dict[str, float] = {}
     """Memory budget in GB per device (`cpu`, `gpu:0`), instead of the profile's."""
     idle_seconds: Annotated[float, Field(gt=0)] = 900.0

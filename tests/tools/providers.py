@@ -55,6 +55,41 @@ class Provider:
         lines = [f"data: {json.dumps(each)}\n\n".encode() for each in chunks] + [b"data: [DONE]\n\n"]
         return await self._stream(request, reply, lines)
 
+    async def responses(self, request: web.Request) -> web.StreamResponse:
+        body, reply = await self._next(request)
+        if reply.status != 200:
+            error = {"message": f"status {reply.status}", "type": "error", "param": None, "code": None}
+            return web.json_response({"error": error}, status=reply.status, headers=reply.headers)
+        whole: dict[str, Any] = {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "model": body["model"],
+            "output": [],
+            "status": "in_progress",
+            "parallel_tool_calls": True,
+            "tool_choice": "auto",
+            "tools": [],
+        }
+        events: list[dict[str, Any]] = [{"type": "response.created", "response": dict(whole)}]
+        if reply.text:
+            events += _said(reply.text)
+        for index, (name, arguments) in enumerate(reply.calls, start=bool(reply.text)):
+            events += _called(index, name, arguments)
+        usage = {
+            "input_tokens": 11,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 5,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": 16,
+        }
+        done = [each["item"] for each in events if each["type"] == "response.output_item.done"]
+        ended = {**whole, "status": "completed", "output": done, "usage": usage}
+        events.append({"type": "response.completed", "response": ended})
+        numbered = [{**each, "sequence_number": number} for number, each in enumerate(events)]
+        lines = [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in numbered]
+        return await self._stream(request, reply, lines)
+
     async def anthropic(self, request: web.Request) -> web.StreamResponse:
         body, reply = await self._next(request)
         if reply.status != 200:
@@ -85,7 +120,7 @@ class Provider:
             events.append({"type": "content_block_stop", "index": index})
         ended = {"stop_reason": "tool_use" if reply.calls else "end_turn", "stop_sequence": None}
         events += [
-            {"type": "message_delta", "delta": ended, "usage": {"output_tokens": 5}},
+            {"type": "message_delta", "delta": ended, "usage": {"input_tokens": 11, "output_tokens": 5}},
             {"type": "message_stop"},
         ]
         lines = [f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in events]
@@ -113,6 +148,40 @@ class Provider:
         return answer
 
 
+def _said(text: str) -> list[dict[str, Any]]:
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    whole = {**part, "text": f"{text} "}
+    return [
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **place, "part": part},
+        *({"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in _words(text)),
+        {"type": "response.output_text.done", **place, "text": f"{text} ", "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": whole},
+        {
+            "type": "response.output_item.done",
+            "output_index": 0,
+            "item": {**item, "status": "completed", "content": [whole]},
+        },
+    ]
+
+
+def _called(index: int, name: str, arguments: str) -> list[dict[str, Any]]:
+    place = {"item_id": f"fc_{index}", "output_index": index}
+    item = {"id": f"fc_{index}", "type": "function_call", "call_id": f"call_{index}", "name": name, "arguments": ""}
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": {**item, "status": "in_progress"}},
+        *({"type": "response.function_call_arguments.delta", **place, "delta": piece} for piece in _pieces(arguments)),
+        {"type": "response.function_call_arguments.done", **place, "name": name, "arguments": arguments},
+        {
+            "type": "response.output_item.done",
+            "output_index": index,
+            "item": {**item, "status": "completed", "arguments": arguments},
+        },
+    ]
+
+
 def _words(text: str) -> list[str]:
     return [f"{word} " for word in text.split(" ")] if text else []
 
@@ -127,7 +196,11 @@ async def provider(*replies: Reply) -> AsyncIterator[Provider]:
     serving = Provider(list(replies))
     app = web.Application()
     app.add_routes(
-        [web.post("/v1/chat/completions", serving.openai), web.post("/v1/messages", serving.anthropic)],
+        [
+            web.post("/v1/chat/completions", serving.openai),
+            web.post("/v1/responses", serving.responses),
+            web.post("/v1/messages", serving.anthropic),
+        ]
     )
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()

@@ -1,6 +1,7 @@
 """One chat request to a leased engine, streamed, whatever protocol the engine speaks."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from importlib import import_module
@@ -16,6 +17,9 @@ from tools.chat import Chat
 from tools.errors import Busy, EngineFailed, InvalidInput, SutradharError, TooLarge
 
 _SILENT_SECONDS = 300.0
+
+_SAMPLING = ("temperature", "top_p", "top_k", "seed")
+"""Fields that a row with `sampling = false` refuses."""
 
 
 async def prepare(row: Row) -> None:
@@ -86,8 +90,16 @@ async def _openai(lease: Lease[Chat], options: dict[str, Any], stack: AsyncExitS
             "http_async_client": client,
             "http_client": stack.enter_context(DefaultHttpxClient(trust_env=False, verify=False)),
         }
+    if not lease.row.options.get("sampling", True):
+        options = {name: value for name, value in options.items() if name not in _SAMPLING}
+    responses = bool(lease.row.options.get("responses"))
+    if responses and "response_format" in options:
+        options["text"] = {"format": _flat(options.pop("response_format"))}
     known = {name: options.pop(name) for name in ("temperature", "max_tokens", "stop", "seed") if name in options}
     extra: dict[str, Any] = {
+        # OpenAI's newest models call tools only through its responses API, which would keep what was asked
+        "use_responses_api": responses,
+        **({"store": False} if responses else {}),
         "model": endpoint.model,
         "api_key": endpoint.key,
         "base_url": endpoint.url or None,
@@ -102,10 +114,16 @@ async def _openai(lease: Lease[Chat], options: dict[str, Any], stack: AsyncExitS
     return ChatOpenAI(**known, **extra, **clients)
 
 
+def _flat(form: dict[str, Any]) -> dict[str, Any]:
+    """A `response_format` of chat completions as the responses API takes it."""
+    return {"type": form["type"], **form.get("json_schema", {})}
+
+
 def _anthropic(lease: Lease[Chat], options: dict[str, Any]) -> BaseChatModel:
     from langchain_anthropic import ChatAnthropic
 
-    known = {name: options[name] for name in ("temperature", "max_tokens", "stop") if name in options}
+    taken = ("temperature", "max_tokens", "stop") if lease.row.options.get("sampling", True) else ("max_tokens", "stop")
+    known = {name: options[name] for name in taken if name in options}
     address = {"base_url": lease.endpoint.url} if lease.endpoint.url else {}
     extra: dict[str, Any] = {"model": lease.endpoint.model, "api_key": lease.endpoint.key, "timeout": _SILENT_SECONDS}
     return ChatAnthropic(**known, **extra, **address)
@@ -118,15 +136,18 @@ def _translated(row: Row) -> Iterator[None]:
         yield
     except Exception as error:
         packages = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
-        if packages & {"openai", "anthropic"} or isinstance(error, TimeoutError):
+        # a stream that breaks off is told by the HTTP library itself
+        if packages & {"openai", "anthropic", "httpx", "httpx2", "httpcore", "httpcore2"} or isinstance(
+            error, TimeoutError
+        ):
             raise _meaning(row, error) from error
         raise
 
 
 def _meaning(row: Row, error: Exception) -> SutradharError:
     status, text = getattr(error, "status_code", None), str(error)[:500]
-    if status == 429:
-        return Busy(f"{row.title} takes no more requests now: {text}", retry_after=10.0)
+    if status in {429, 529}:
+        return Busy(f"{row.title} takes no more requests now: {text}", retry_after=_retry_after(error))
     if status in {401, 403}:
         return EngineFailed(f"{row.title} refused the key: {text}", remedy="Check its entry in SUTRADHAR_API_KEYS.")
     if status == 400 and "context" in text.lower():
@@ -136,6 +157,12 @@ def _meaning(row: Row, error: Exception) -> SutradharError:
     return EngineFailed(f"{row.title} failed: {text or type(error).__name__}", remedy="Try again.")
 
 
+def _retry_after(error: Exception) -> float:
+    told = getattr(getattr(error, "response", None), "headers", {}).get("retry-after", "")
+    return min(float(told), 3_600.0) if re.fullmatch(r"\d+(\.\d+)?", told) else 10.0
+
+
 def is_unreachable(error: EngineFailed) -> bool:
     """Whether nobody was there to ask, as opposed to a request that failed or took too long."""
-    return type(error.__cause__).__name__ == "APIConnectionError"
+    kinds = [kind.__name__ for kind in type(error.__cause__).__mro__]
+    return "APIConnectionError" in kinds and "APITimeoutError" not in kinds

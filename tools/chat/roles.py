@@ -19,6 +19,7 @@ from tools.catalog import Choice, Row
 from tools.chat import Role
 from tools.chat.answering import answers, is_unreachable, prepare
 from tools.errors import EngineFailed, InvalidInput, NotInstalled
+from tools.events import ModelEvent
 
 _DEFAULTS = {"temperature": 0.0, "max_tokens": 1024}
 _DYING_SECONDS = 0.2
@@ -51,6 +52,9 @@ class LeasedChat(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         asked = {**self.options, **kwargs, **({"stop": stop} if stop else {})}
+        if self.choice.reason:
+            told = f"{self.row.title} answers for {self.choice.asked!r}. {self.choice.reason}"
+            self.bench.emit(ModelEvent(model=self.row.id, device=self.row.device, state="ready", note=told))
         # beside the loading of the model, which takes about as long
         preparing = asyncio.create_task(prepare(self.row))
         for last in (False, True):

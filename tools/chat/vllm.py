@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,7 +19,6 @@ _OWN_OPTIONS = {
     "reasoning_parser": "--reasoning-parser",
     "tensor_parallel": "--tensor-parallel-size",
     "slots": "--max-num-seqs",
-    "chat_template": "--chat-template",
 }
 
 
@@ -27,16 +27,17 @@ class Vllm:
 
     The weights are the folder of the row's files, or without files the option `model` (and `revision`) of the hub, that
     vLLM fetches itself. Other options: `quantization`, `dtype`, `kv_cache_dtype`, `tool_call_parser`,
-    `reasoning_parser`, `chat_template`, `tensor_parallel`, `slots` (requests at once), `sleep` (true).
+    `reasoning_parser`, `tensor_parallel`, `slots` (requests at once), `sleep` (true), `chat_template` (a file, or the
+    name of one of ours for models whose own is missing or wrong).
     """
 
     health: ClassVar[str] = "/health"
 
     @staticmethod
-    def command(row: Row, files: Mapping[str, Path], device: str, port: int) -> list[str]:
+    def command(row: Row, weights: Mapping[str, Path], device: str, port: int) -> list[str]:
         """`python` of the row is an interpreter whose environment holds vLLM; else it is looked for on the path."""
-        weights = str(next(iter(files.values())).parent) if files else str(row.options["model"])
-        command = [_program(row), "serve", weights, "--served-model-name", row.id, "--host", "127.0.0.1"]
+        model = str(next(iter(weights.values())).parent) if weights else str(row.options["model"])
+        command = [_program(row), "serve", model, "--served-model-name", row.id, "--host", "127.0.0.1"]
         command += ["--port", str(port), "--enable-prefix-caching"]
         if row.context:
             command += ["--max-model-len", str(row.context)]
@@ -46,6 +47,8 @@ class Vllm:
         for option, flag in _OWN_OPTIONS.items():
             if option in row.options:
                 command += [flag, str(row.options[option])]
+        if "chat_template" in row.options:
+            command += ["--chat-template", template(str(row.options["chat_template"]))]
         if "tool_call_parser" in row.options:
             command.append("--enable-auto-tool-choice")
         if row.options.get("sleep", True):
@@ -67,6 +70,12 @@ class Vllm:
             "CUDA_VISIBLE_DEVICES": ",".join(str(first + n) for n in range(count)),
             **mode,
         }
+
+
+def template(name: str) -> str:
+    """The path of a chat template: one of ours by its name, or a file of the owner."""
+    own = files("tools.chat").joinpath("templates", f"{name}.jinja")
+    return str(own) if "/" not in name and own.is_file() else name
 
 
 def _program(row: Row) -> str:
