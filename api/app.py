@@ -54,7 +54,8 @@ def create_app(
     app.state.keys = keys
     app.state.metrics = metrics or Metrics()
     failures.install(app)
-    for door in (health, login, chat, threads, openai, tools, models, graphs, knowledge, media, speech, speaking, listen):
+    doors = (health, login, chat, threads, openai, tools, models, graphs, knowledge, media, speech, speaking, listen)
+    for door in doors:
         app.include_router(door.router)
     app.include_router(agents.agents_router())
     app.include_router(later.later_router())

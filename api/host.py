@@ -18,6 +18,7 @@ from tools.bench import Bench
 from tools.errors import SutradharError
 from tools.open import make_home, open_bench
 from tools.settings import Settings
+from tools.speech.desk import Desk
 from tools.store import WeightStore
 from tools.toolbox import TOOLBOX, Toolbox
 
@@ -41,6 +42,11 @@ class Host:
     @cached_property
     def weights(self) -> WeightStore:
         return WeightStore(self.settings.cache, offline=self.settings.offline)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """Where live sounds share a recogniser."""
+        return Desk()
 
     async def problems(self) -> list[str]:
         """What keeps the host from working, each with its remedy; empty when it is ready."""

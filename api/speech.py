@@ -77,7 +77,7 @@ async def transcribe_speech(
     wanted = TranscribeInput(
         media=received.media.sha256,
         model=form.model,
-        language=_language(form.language, bench),
+        language=language_of(form.language, bench),
         task="translate" if form.mode == "translate" else "transcribe",
         words=form.words,
         prompt=form.prompt,
@@ -132,7 +132,7 @@ def _text(heard: Transcript) -> str:
     return " ".join(each.text for each in heard.segments)
 
 
-def _language(asked: str | None, bench: Bench) -> str | None:
+def language_of(asked: str | None, bench: Bench) -> str | None:
     """`auto`, `hi`, `hi-IN` or `Hindi` as ISO 639-1, None to detect; raises `InvalidInput` for what no row knows."""
     wanted = (asked or "auto").strip().lower()
     if wanted == "auto":
@@ -169,7 +169,7 @@ class OpenAiForm(BaseModel):
         wanted = TranscribeInput(
             media=media,
             model=None if self.model in _HOSTED else self.model,
-            language=_language(self.language, bench),
+            language=language_of(self.language, bench),
             task=task,
             words=timed and task == "transcribe",
             prompt=self.prompt[-1_000:] if self.prompt else None,

@@ -13,6 +13,8 @@ Pcm = NDArray[np.float32]
 """Mono audio at 16 kHz, samples in -1..1, shape `[n]`."""
 
 RATE = 16_000
+FRAME = 512
+"""Samples that a detector of speech judges at once: 32 ms."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,25 @@ class SpeechToText(Protocol):
         """Speech as timed text, in order of time, each stretch as soon as it is known."""
         ...
 
+    def hear(self, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+        """Short sounds (at most 30 s) of different speakers in one pass, with timed words; None where nothing is said.
+
+        `windows` and `batch` of the options have no meaning here.
+        """
+        ...
+
+
+Memory = dict[str, NDArray[np.float32]]
+"""What a detector remembers between two stretches of one sound."""
+
 
 class VoiceActivity(Protocol):
     def turns(self, audio: Pcm) -> list[Span]:
         """Where somebody speaks, in order of time."""
+        ...
+
+    def follow(self, audio: Pcm, memory: Memory | None) -> tuple[NDArray[np.float32], Memory]:
+        """How likely each whole frame (`FRAME` samples) of the next stretch of one sound is speech."""
         ...
 
 

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from tools.catalog import Row
 from tools.onnx_session import open_session
-from tools.speech import RATE, Pcm, Span
+from tools.speech import FRAME, RATE, Memory, Pcm, Span
 
-FRAME = 512
-"""Samples that get one probability: 32 ms."""
 _CONTEXT = 64
 _BLOCK = 512
 """Frames per call: 16 s, a few MB of activations."""
@@ -36,12 +34,19 @@ class SileroVad:
 
     def probabilities(self, audio: Pcm) -> NDArray[np.float32]:
         """How likely each frame of 32 ms is speech."""
-        state = {"h": np.zeros((1, 1, 128), np.float32), "c": np.zeros((1, 1, 128), np.float32)}
+        return self.follow(audio, None)[0]
+
+    def follow(self, audio: Pcm, memory: Memory | None) -> tuple[NDArray[np.float32], Memory]:
+        """The same for the next stretch of a sound; its last frame is filled with silence."""
+        state = dict(memory) if memory else {name: np.zeros((1, 1, 128), np.float32) for name in "hc"}
+        context = state.pop("context", np.zeros(_CONTEXT, dtype=np.float32))
         found: list[NDArray[np.float32]] = []
-        for frames in _blocks(audio):
+        for frames in _blocks(audio, context):
             values, state["h"], state["c"] = self._session.run(["speech_probs", "hn", "cn"], {"input": frames, **state})
-            found.append(values)
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
+            found.append(values.reshape(-1))
+            context = frames[-1, -_CONTEXT:]
+        values = np.concatenate(found) if found else np.zeros(0, dtype=np.float32)
+        return values, {**state, "context": context}
 
     def turns(self, audio: Pcm) -> list[Span]:
         """Where somebody speaks, in order of time."""
@@ -52,10 +57,9 @@ class SileroVad:
         return [Span(float(start), float(end)) for start, end in padded(spans, self._pad, len(audio) / RATE)]
 
 
-def _blocks(audio: Pcm) -> Iterator[NDArray[np.float32]]:
+def _blocks(audio: Pcm, context: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Frames by the block, each led by the last samples of the one before it; the last is filled with silence."""
     size = _BLOCK * FRAME
-    context = np.zeros(_CONTEXT, dtype=np.float32)
     for first in range(0, len(audio), size):
         part = audio[first : first + size]
         frames = np.zeros((-(-len(part) // FRAME), FRAME), dtype=np.float32)

@@ -61,6 +61,14 @@ class Whisper:
                 if echoes.is_news(heard.text):
                     yield heard
 
+    def hear(self, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+        """Short sounds of different speakers in one pass, with timed words; None where nothing is said."""
+        from tools.speech.quick import hear
+
+        for each in options:
+            self._known(each.language)
+        return hear(self._model, sounds, options)
+
     def _known(self, language: str | None) -> str | None:
         if language is not None and language not in self._model.supported_languages:
             raise InvalidInput(

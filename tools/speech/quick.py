@@ -1,0 +1,117 @@
+"""Whisper on short sounds. Its encoder is made to see only as much as there is, where every other pipeline pads to
+30 s: five seconds cost a tenth. Sounds of different speakers share a pass.
+
+Imported where it is needed: faster-whisper takes a second to import.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
+from numpy.typing import NDArray
+
+from tools.speech import RATE, Heard, ListenOptions, Pcm, Word
+from tools.speech.repeats import is_loop
+from tools.speech.script import writings
+
+_FRAMES = 100
+"""Of the spectrogram in a second."""
+_WHOLE = 3_000
+_LEAST, _MARGIN = 500, 300
+"""Frames of silence behind the speech: with one second of it Whisper falls into loops, with three it does not."""
+_TOKENS, _BYTES = 12, 40
+"""Tokens in a second of speech at most; Whisper spells Indian scripts byte by byte."""
+_SILENT, _UNSURE = 0.6, -1.0
+_BEFORE, _AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、।॥۔"
+
+
+def hear(model: WhisperModel, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+    """What is said in each sound of at most 30 s."""
+    languages = iter(_languages(model, [s for s, each in zip(sounds, options, strict=True) if each.language is None]))
+    known = [each if each.language else replace(each, language=next(languages)) for each in options]
+    found = dict[int, Heard | None]()
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for number, each in enumerate(known):
+        alike.setdefault((each.language, each.task, each.beam, each.prompt), []).append(number)
+    for numbers in alike.values():
+        heard = _hear_alike(model, [sounds[number] for number in numbers], known[numbers[0]])
+        found.update(zip(numbers, heard, strict=True))
+    return [found[number] for number in range(len(sounds))]
+
+
+def _languages(model: WhisperModel, sounds: list[Pcm]) -> list[str]:
+    if not sounds:
+        return []
+    told = model.model.detect_language(model.encode(_features(model, sounds)))
+    return [str(each[0][0]).strip("<|>") for each in told]
+
+
+def _hear_alike(model: WhisperModel, sounds: list[Pcm], options: ListenOptions) -> list[Heard | None]:
+    heard = _pass(model, sounds, options, _features(model, sounds))
+    for number, each in enumerate(heard):
+        if each is not None and is_loop(each.text):
+            # a loop may come from the short window: once more as the model was trained
+            (whole,) = _pass(model, [sounds[number]], options, _features(model, [sounds[number]], _WHOLE))
+            heard[number] = None if whole is None or is_loop(whole.text) else whole
+    return heard
+
+
+def _features(model: WhisperModel, sounds: list[Pcm], frames: int = 0) -> NDArray[np.float32]:
+    """Spectrograms of the same length, silence at their ends."""
+    longest = max(len(sound) for sound in sounds) * _FRAMES // RATE
+    length = frames or min(_WHOLE, max(_LEAST, longest + _MARGIN))
+    samples = length * RATE // _FRAMES
+    padded = [np.pad(sound[:samples], (0, max(0, samples - len(sound)))) for sound in sounds]
+    return np.stack([model.feature_extractor(sound, padding=0)[..., :length] for sound in padded])
+
+
+def _pass(
+    model: WhisperModel, sounds: list[Pcm], options: ListenOptions, features: NDArray[np.float32]
+) -> list[Heard | None]:
+    tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, options.task, options.language)
+    before = tokenizer.encode(f" {options.prompt.strip()}") if options.prompt else []
+    prompt = model.get_prompt(tokenizer, before, without_timestamps=True)
+    seconds = max(len(sound) for sound in sounds) / RATE
+    most = round(20 + seconds * (_BYTES if options.language in writings() else _TOKENS))
+    encoded = model.encode(features)
+    results = model.model.generate(
+        encoded,
+        [prompt] * len(sounds),
+        beam_size=options.beam,
+        max_length=min(model.max_length, len(prompt) + most),
+        suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+        return_scores=True,
+        return_no_speech_prob=True,
+    )
+    tokens = [[token for token in each.sequences_ids[0] if token < tokenizer.eot] for each in results]
+    # an empty line cannot be aligned, and its words are not read
+    lines = [each or tokenizer.encode(" .") for each in tokens]
+    timed = model.find_alignment(tokenizer, lines, encoded, [len(sound) * _FRAMES // RATE for sound in sounds])
+    return [
+        _heard(tokenizer.decode(said), words, each, options, len(sound) / RATE) if said else None
+        for said, words, each, sound in zip(tokens, timed, results, sounds, strict=True)
+    ]
+
+
+def _heard(text: str, timed: list[dict[str, Any]], result: Any, options: ListenOptions, length: float) -> Heard | None:
+    sure = result.scores[0]
+    if not text.strip() or (result.no_speech_prob > _SILENT and sure < _UNSURE):
+        return None
+    merge_punctuations(timed, _BEFORE, _AFTER)
+    words = [
+        Word(
+            round(min(float(each["start"]), length), 3),
+            round(min(float(each["end"]), length), 3),
+            each["word"].strip(),
+            round(float(each["probability"]), 4),
+        )
+        for each in timed
+        if each["word"].strip()
+    ]
+    language = "en" if options.task == "translate" else str(options.language)
+    start, end = (words[0].start, words[-1].end) if words else (0.0, length)
+    return Heard(start, end, text.strip(), language, round(math.exp(min(0.0, sure)), 4), words)
