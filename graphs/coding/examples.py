@@ -17,11 +17,11 @@ _WORDS = {"true": "True", "false": "False", "null": "None", "undefined": "None",
 _MEANS = re.compile(
     r"""\s*[)`*]*\s*(?:(?://|\#|--)\s*)?
     (?:(?:(?:should|must|will|would)\s+(?:return|be|equal|give|yield|print|output)|returns?|yields?|gives?|outputs?|prints?
-    |evaluates\s+to|equals|is|[=-]=*>|➞|→|⇒|===?|=)(?!\w)\s*:?\s*)(?:`\s*)?""",
+    |evaluates\s+to|equals|is)(?!\w)|[=-]+>|➞|→|⇒|===?|=(?!=))\s*:?\s*(?:`\s*)?""",
     re.VERBOSE,
 )
 _GIVEN = re.compile(r"\b(?:for|if|when|given|with|input:?)\s+(?=[\w`]+\s*=[^=>])", re.IGNORECASE)
-_ASSIGNED = re.compile(r"[,;]?\s*(?:and\s+)?`?([A-Za-z_]\w*)\s*=\s*")
+_ASSIGNED = re.compile(r"[,;]?\s*(?:and\s+)?`?([A-Za-z_]\w*)\s*[=:]\s*")
 _RESULT = re.compile(
     r"\b(?:output|result|answer|return value|returns?|it)\b\s*(?:should|must|will|would)?\s*"
     r"(?:be|return|is|equals?|=>|->|=|:)?\s*",
@@ -29,7 +29,8 @@ _RESULT = re.compile(
 )
 _INPUT = re.compile(r"^\W*(?:sample\s+)?input\s*\d*\s*:\s*(.+)$", re.IGNORECASE)
 _OUTPUT = re.compile(r"^\W*(?:sample\s+|expected\s+)?output\s*\d*\s*:\s*(.+)$", re.IGNORECASE)
-_ENDS = re.compile(r"\s*(?:$|[.,;!`)]+(?:\s|$)|\#|//|[—–-]\s|\(|because\b|since\b|as\b|and\b)")
+_WORKED_OUT = re.compile(r"\s*\(?-?\d[\d\s+*/().-]*=\s*(?=[^=\s])")
+_ENDS = re.compile(r"\s*(?:$|[.,;!`)]+(?:\s|$)|\#|//|[—–]\s|-\s+(?=[A-Za-z])|\(|because\b|since\b|as\b|and\b)")
 
 
 def examples(text: str, entry: str = "", parameters: Sequence[str] = ()) -> tuple[Case, ...]:
@@ -121,6 +122,8 @@ def _calls(text: str, entry: str) -> Iterator[Case]:
                 continue
             means = _MEANS.match(line, end)
             rest = line[means.end() :] if means else line[end:].lstrip()
+            # `f(19) -> 19 - 5 = 14` shows the way to the value
+            rest = _WORKED_OUT.sub("", rest, count=1) if _WORKED_OUT.match(rest) else rest
             # `f([1]) [1]` says the same without a sign
             if means is None and not rest.startswith(("[", "{", '"', "'")):
                 continue
@@ -172,6 +175,8 @@ def _blocks(text: str, entry: str, parameters: Sequence[str]) -> Iterator[Case]:
     for line in text.splitlines():
         if match := _INPUT.match(line):
             pending = match[1].strip()
+        elif pending is not None and _ASSIGNED.match(line) and not _OUTPUT.match(line):
+            pending = f"{pending}, {line.strip()}"
         elif (match := _OUTPUT.match(line)) and pending is not None:
             values, _ = _values(pending)
             call = _call(entry, values, parameters) if values else _positional(entry, pending)

@@ -36,6 +36,9 @@ from tools.sandbox.languages import Language
         ("for x = 3, the sum will be 1 the result should be (1, 'a')", "f(3)", "(1, 'a')"),
         ("Input: x = [1]\n  Output: [2] # sum", "f([1])", "[2]"),
         ("Input: [4, 2]\nOutput: 1", "f([4, 2])", "1"),
+        ("f('5 apples', 19) ->19 - 5 = 14", "f('5 apples', 19)", "14"),
+        ("f([1])==>True", "f([1])", "True"),
+        ("f(2) == 3 - that is one more", "f(2)", "3"),
     ],
 )
 def test_examples_are_read(text: str, call: str, expected: str) -> None:
@@ -43,10 +46,17 @@ def test_examples_are_read(text: str, call: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["f(n) = 1 + n / 2", "def f(x): 3", "f(x) is called often", "f(1) = 2 + 3", "see f(1)."]
+    "text", ["f(n) = 1 + n / 2", "def f(x): 3", "f(x) is called often", "f(1) = 2 + 3", "f(1) = 2 - 3", "see f(1)."]
 )
 def test_what_is_no_example_is_not_taken(text: str) -> None:
     assert examples(text, "f", ["x"]) == ()
+
+
+def test_inputs_may_take_several_lines() -> None:
+    text = "Input:\n    grid : [[0, 1],\n"
+    assert examples(text, "f", ["grid", "k"]) == ()
+    (case,) = examples("Input: grid : [[0, 1]]\n    k : 2\nOutput: 6", "f", ["grid", "k"])
+    assert (case.call, case.expected) == ("f([[0, 1]], 2)", "6")
 
 
 def test_what_a_setup_needs_is_kept() -> None:
