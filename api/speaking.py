@@ -118,7 +118,7 @@ async def speak_batch(asked: BatchRequest, request: Request, bench: BenchDep) ->
     wish = asked.model_dump(include=set(Wish.model_fields))
     await asyncio.to_thread(saying, bench, asked, "1")
     inputs = [SynthesizeInput(text=text, **wish) for text in asked.texts]
-    done = await _unless_gone(request, _two_at_a_time(bench, inputs, inline=asked.inline))
+    done = await _unless_gone(request, two_at_a_time(bench, inputs, inline=asked.inline))
     failed = sum(each.error is not None for each in done)
     return Batch(items=done, spoken=len(done) - failed, failed=failed)
 
@@ -174,14 +174,14 @@ async def _streamed(
 ) -> Response:
     """The response once its first sentence is there, so that a failure until then is an error like any other."""
     host.streams.admit()
-    chunks = _chunks(said, format, rate)
-    first = await anext(chunks)
+    sounds = chunks(said, format, rate)
+    first = await anext(sounds)
 
     async def body() -> AsyncGenerator[bytes, None]:
         with host.streams.one():
-            async with aclosing(chunks):
+            async with aclosing(sounds):
                 yield _event(first) if sse else first
-                async for chunk in chunks:
+                async for chunk in sounds:
                     if chunk:
                         yield _event(chunk) if sse else chunk
                 if sse:
@@ -191,7 +191,8 @@ async def _streamed(
     return StreamingResponse(body(), media_type=kind, headers=_headers(said, notes=notes))
 
 
-async def _chunks(said: Saying, format: Format, rate: int) -> AsyncGenerator[bytes, None]:
+async def chunks(said: Saying, format: Format, rate: int) -> AsyncGenerator[bytes, None]:
+    """The encoded sound, first what the first sentence gave."""
     encoder = await asyncio.to_thread(Encoder, format, rate=rate)
     async with aclosing(said.parts(rate)) as parts:
         async for part in parts:
@@ -214,7 +215,7 @@ async def _item(bench: Bench, index: int, input: SynthesizeInput, *, inline: boo
     return BatchItem(index=index, url=f"/api/v1/media/{speech.media}", audio=audio, speech=speech)
 
 
-async def _two_at_a_time(bench: Bench, inputs: list[SynthesizeInput], *, inline: bool) -> list[BatchItem]:
+async def two_at_a_time(bench: Bench, inputs: list[SynthesizeInput], *, inline: bool) -> list[BatchItem]:
     """While one text is spoken, the one before is resampled and kept."""
     slots = asyncio.Semaphore(2)
 

@@ -22,7 +22,6 @@ from tools.settings import Settings
 from tools.store import WeightStore
 
 _PROGRAMS = {
-    "espeak-ng": "speaks the Indian languages in the embedded profile: apt-get install espeak-ng",
     "chromium": "tests the console: apt-get install chromium",
     "git": "reads repositories: apt-get install git",
 }

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-_END = re.compile(r"(?<=[!?।॥؟۔…])[\"'”’)\]]*\s*|(?<=[.])[\"'”’)\]]*(?:\s+|$)|\n+")
+_CLOSING = "[\"'”’)\\]]*"
+_END = re.compile(rf"(?:[!?।॥؟۔…]|[.](?={_CLOSING}(?:\s|$|[.!?])))+{_CLOSING}\s*|\n+")
 _BREATH = re.compile(r"(?<=[,;:،—])\s+")
 _INITIAL = re.compile(r"(?:^|[\s.])[^\W\d_]\.$")
 _LONGEST = 280
@@ -13,7 +14,7 @@ _SHORTEST = 2
 def sentences(text: str) -> Iterator[str]:
     """The sentences with their punctuation, none of them longer than a breath or two."""
     held = ""
-    for part in _END.split(text):
+    for part in _parts(text):
         held = f"{held} {part}".strip() if part else held
         # an initial, as in «R. K. Narayan», ends nothing
         if len(held) > _SHORTEST and not _INITIAL.search(held):
@@ -21,6 +22,14 @@ def sentences(text: str) -> Iterator[str]:
             held = ""
     if held:
         yield from _breaths(held)
+
+
+def _parts(text: str) -> Iterator[str]:
+    start = 0
+    for end in _END.finditer(text):
+        yield text[start : end.end()].strip()
+        start = end.end()
+    yield text[start:].strip()
 
 
 def _breaths(sentence: str) -> Iterator[str]:
