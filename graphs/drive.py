@@ -160,8 +160,8 @@ class Drive:
         latest: RunnableConfig = {"configurable": {"thread_id": self.config["configurable"]["thread_id"]}}
         try:
             state = await asyncio.wait_for(self.graph.aget_state(latest, subgraphs=True), 10)
-        except TimeoutError:
-            _log.warning("run %s: its state could not be read", live.run.run)
+        except (TimeoutError, SutradharError) as error:
+            _log.warning("run %s: its state could not be read: %s", live.run.run, error)
             return
         reached = (state.metadata or {}).get("run") == live.run.run
         inside = [(task.name, task.state.values) for task in state.tasks if isinstance(task.state, StateSnapshot)]

@@ -271,10 +271,20 @@ class Runs:
         try:
             graph, config = self._graphs[row.graph], self._config(row, checkpoint)
             driving = Drive(live, self.agents[row.graph], graph, input, config, context, self._leaving)
-            await live.finish(await driving.to_its_end(self._log.room))
+            ending = await driving.to_its_end(self._log.room)
+            await live.finish(await self._kept(live, ending))
         finally:
             live.end()
             del self._live[row.run]
+
+    async def _kept(self, live: Live, ending: RunFinished) -> RunFinished:
+        """The end of a run once its last step is on the disk."""
+        try:
+            await self._saver.flush()
+        except SutradharError as error:
+            live.append(Failure(message=error.message, remedy=error.remedy, code=error.code))
+            return ending.model_copy(update={"status": "failed", "reason": error.message})
+        return ending
 
     def _config(self, run: Run, checkpoint: str | None = None) -> RunnableConfig:
         configurable = {"thread_id": _thread_id(run)}
