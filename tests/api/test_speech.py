@@ -206,9 +206,9 @@ async def test_openai_subtitles(hearing: Served) -> None:
 async def test_openai_stream(hearing: Served) -> None:
     async with client_of(hearing) as client:
         stream = await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", SPEECH), stream=True)
-        events = [event async for event in stream]
-    assert [event.type for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
-    assert "".join(event.delta for event in events[:2]) == events[-1].text == f"{SAID} {SAID}"
+        events = [event.model_dump() async for event in stream]
+    assert [event["type"] for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+    assert "".join(event["delta"] for event in events[:2]) == events[-1]["text"] == f"{SAID} {SAID}"
 
 
 async def test_openai_errors_are_the_clients_own(hearing: Served) -> None:
