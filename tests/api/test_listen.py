@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +16,23 @@ from api.host import Host
 from api.observe import Metrics
 from tests.api.conftest import KEYS, Served, serve
 from tests.api.fakes import open_fake_host
+from tests.bench.speech import JFK, word_errors
 from tests.tools.test_live import EARS, SAID, catalog, sound
+from tools.catalog import load_catalog
+from tools.media.reader import read_pcm
 from tools.open import open_bench
 from tools.settings import Server, Settings
+from tools.store import WeightStore
 
 pytestmark = pytest.mark.anyio
 
 
-def hearing(**options: float) -> Any:
+def hearing(serves: dict[str, list[str]] = EARS, **options: float) -> Any:
     """Opens a host of fakes whose bench has scripted ears that take their time."""
 
     @asynccontextmanager
     async def opener(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
-        heard = settings.model_copy(update={"serves": EARS})
+        heard = settings.model_copy(update={"serves": serves})
         async with open_fake_host(settings, metrics) as host, open_bench(heard, catalog=catalog(**options)) as bench:
             yield replace(host, bench=replace(bench, parts=host.bench.parts))
 
@@ -113,7 +118,7 @@ async def test_bad_messages_are_refused(ears: Served, sent: str | bytes, code: i
     assert socket.close_code == code
 
 
-async def test_a_stream_too_many_closes_with_1013_and_the_others_go_on(tmp_path: Any) -> None:
+async def test_a_stream_too_many_closes_with_1013_and_the_others_go_on(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", offline=True, _env_file=None)
     async with (
         serve(settings, hearing(sound_seconds=0.6)) as served,
@@ -147,7 +152,7 @@ async def test_a_caller_who_leaves_frees_the_place(ears: Served) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_key_is_needed_where_there_are_keys(tmp_path: Any) -> None:
+async def test_a_key_is_needed_where_there_are_keys(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home", offline=True, server=Server(keys=KEYS), _env_file=None)
     async with serve(settings, hearing()) as served:
         with pytest.raises(Exception, match=r"403|1008"):
@@ -157,3 +162,41 @@ async def test_a_key_is_needed_where_there_are_keys(tmp_path: Any) -> None:
         async with connect(address(served), additional_headers=key) as socket:
             await socket.send('{"type": "start"}')
             assert json.loads(await socket.recv())["type"] == "ready"
+
+
+async def streamed(served: Served, audio: Any, *, speed: float) -> list[tuple[float, dict[str, Any]]]:
+    """The messages to a recording that is sent at this many times real time, each with when it came."""
+    loop, came = asyncio.get_running_loop(), list[tuple[float, dict[str, Any]]]()
+    async with connect(address(served)) as socket:
+        await socket.send('{"type": "start", "language": "auto"}')
+        await socket.recv()
+        began = loop.time()
+
+        async def feed() -> None:
+            for first in range(0, len(audio), 1_600):
+                await asyncio.sleep(max(0.0, began + first / 16_000 / speed - loop.time()))
+                await socket.send((audio[first : first + 1_600] * 32_767).astype("<i2").tobytes())
+            await socket.send('{"type": "finish"}')
+
+        feeding = asyncio.create_task(feed())
+        async for message in socket:
+            came.append((loop.time() - began, json.loads(message)))
+        await feeding
+    return came
+
+
+@pytest.mark.weights
+async def test_a_real_recording_at_twice_real_time(tmp_path: Path, data: Path) -> None:
+    store, shipped = WeightStore(Settings().cache, offline=True), load_catalog()
+    if any(store.missing(shipped.row(row)) for row in ("whisper-base", "silero-vad")):
+        pytest.skip("needs the default models: run `sutradhar models fetch`")
+    settings = Settings(home=tmp_path / "home", offline=True, _env_file=None)
+    audio = await read_pcm(data / "speech" / "jfk.flac", settings.limits)
+    async with serve(settings, hearing(serves={})) as served:
+        came = await streamed(served, audio, speed=2.0)
+    finals = " ".join(each["text"] for _, each in came if each["type"] == "final")
+    assert word_errors(JFK, finals) == 0
+    assert next(each["language"] for _, each in came if each["type"] == "final") == "en"
+    # the first text comes while the recording still runs
+    first = next(second for second, each in came if each["type"] == "partial")
+    assert first < len(audio) / 16_000 / 2

@@ -47,17 +47,17 @@ async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
     if data is None or not (data / "speech").is_dir():
         raise NotFound("The speech bench needs recordings.", remedy="Give --data a folder with speech/ljspeech.csv.")
     settings = Settings(home=home / "bench-speech")
-    audio, truth = await _recording(data / "speech", settings)
+    audio, truth = await recording(data / "speech", settings)
     repeats = 1 if quick else 3
     audio, truth = np.tile(audio, repeats), " ".join([truth] * repeats)
     async with open_bench(settings) as bench:
         path = settings.home / "recording.wav"
-        await asyncio.to_thread(_write, path, audio)
+        await asyncio.to_thread(write, path, audio)
         media = (await bench.media.put(path, name=path.name)).sha256
         jobs = await _jobs(bench, path, media)
         async with bench.models.use("whisper-base"), bench.models.use("silero-vad"):
             seconds, texts = await _interleaved(jobs, 2 if quick else 3)
-    return _figures(len(audio) / RATE, seconds, {name: _wer(truth, text) for name, text in texts.items()})
+    return _figures(len(audio) / RATE, seconds, {name: word_errors(truth, text) for name, text in texts.items()})
 
 
 async def _jobs(bench: Bench, path: Path, media: str) -> dict[str, Job]:
@@ -123,7 +123,7 @@ def _figures(length: float, seconds: dict[str, list[float]], errors: dict[str, f
     }
 
 
-async def _recording(folder: Path, settings: Settings) -> tuple[NDArray[np.float32], str]:
+async def recording(folder: Path, settings: Settings) -> tuple[NDArray[np.float32], str]:
     """All clips one after the other, and what is said in them."""
     with (folder / "ljspeech.csv").open(encoding="utf-8", newline="") as file:
         said = {row[0]: row[-1] for row in islice(csv.reader(file, delimiter="|", quoting=csv.QUOTE_NONE), 100)}
@@ -133,7 +133,7 @@ async def _recording(folder: Path, settings: Settings) -> tuple[NDArray[np.float
     return np.concatenate([part for clip in clips for part in (clip, pause)]), " ".join([*said.values(), JFK])
 
 
-def _write(path: Path, audio: NDArray[np.float32]) -> None:
+def write(path: Path, audio: NDArray[np.float32]) -> None:
     with wave.open(str(path), "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
@@ -141,5 +141,5 @@ def _write(path: Path, audio: NDArray[np.float32]) -> None:
         writer.writeframes((np.clip(audio, -1, 1) * 32_767).astype("<i2").tobytes())
 
 
-def _wer(truth: str, text: str) -> float:
+def word_errors(truth: str, text: str) -> float:
     return float(jiwer.wer(truth, text, reference_transform=_WORDS, hypothesis_transform=_WORDS))
