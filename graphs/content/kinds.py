@@ -119,7 +119,7 @@ KINDS: Mapping[ContentType, Kind] = {
         "a social media post",
         "post",
         ("the post",),
-        "in a few short sentences that make people stop, without hashtags",
+        "in three very short sentences that make people stop, without hashtags",
         words=(35, 75, 150),
         factual=False,
     ),

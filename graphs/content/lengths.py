@@ -1,5 +1,6 @@
 """Lengths that are met by rule: how many words each part gets, and a text made shorter by whole sentences."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from graphs.content.kinds import KINDS, ContentType
@@ -11,6 +12,12 @@ _AIM = 0.07
 """A piece is trimmed and extended to within this of its length, so that a title more or less does not matter."""
 _MOST_PARTS = 10
 _ORPHAN = 15
+_CLAUSE_WORDS = 4
+# where a sentence may end as well: an item of a list is no clause
+_CLAUSE = re.compile(
+    r"(?<=\w)(?:[,;:–—] (?:but|so|which|where|whether|as|with|from|perfect|\w+ing)"
+    r"|[,;:–—]? (?:or|who|while|because|without|so that))(?= )"
+)
 
 
 def parts_for(kind: ContentType, words: int) -> int:
@@ -43,12 +50,26 @@ def trimmed(texts: Mapping[int, str], plan: Mapping[int, int], target: int, besi
         shorter = without_last(result[number])
         words = count_words(shorter)
         now = beside + sum(counts.values())
-        # one very long sentence: without it the length would be missed by more on the other side
-        if not words or abs(now - counts[number] + words - target) > now - target:
+        then = now - counts[number] + words
+        # one very long sentence: it is ended at a comma, or stays where the length would be missed by more without it
+        clips = then < target * (1 - TOLERANCE) and clipped(result[number]) != result[number]
+        if not words or clips or abs(then - target) > now - target:
             done.add(number)
             continue
         result[number], counts[number] = shorter, words
-    return _without_orphans(result, target, beside)
+    return _ended(_without_orphans(result, target, beside), target, beside)
+
+
+def _ended(texts: Mapping[int, str], target: int, beside: int) -> dict[int, str]:
+    """With its last sentence ended at a comma, where whole sentences miss the length: a post has but three."""
+    result, last = dict(texts), max(texts, default=0)
+    while not met(now := beside + sum(count_words(each) for each in result.values()), target) and now > target:
+        shorter = clipped(result[last])
+        words = now - count_words(result[last]) + count_words(shorter)
+        if shorter == result[last] or now - target < abs(words - target):
+            break
+        result[last] = shorter
+    return result
 
 
 def _without_orphans(texts: Mapping[int, str], target: int, beside: int) -> dict[int, str]:
@@ -61,6 +82,16 @@ def _without_orphans(texts: Mapping[int, str], target: int, beside: int) -> dict
         if single and not too_short(beside + sum(count_words(each) for each in shorter.values()), target):
             result = shorter
     return result
+
+
+def clipped(text: str) -> str:
+    """Without the last clause of its last sentence, when enough stands on both sides and no mark is lost with it."""
+    last = (sentences(text) or [""])[-1]
+    for match in reversed([*_CLAUSE.finditer(last)]):
+        kept, cut = last[: match.start()], last[match.start() :]
+        if min(count_words(kept), count_words(cut)) >= _CLAUSE_WORDS and "[" not in cut:
+            return f"{text[: len(text) - len(last)]}{kept}." if text.endswith(last) else text
+    return text
 
 
 def without_last(text: str) -> str:

@@ -133,7 +133,7 @@ async def extend(state: State, runtime: Runtime[Context]) -> Command[Literal["ed
     missing = brief.planned - headings_words(brief, planned) - sum(count_words(text) for text in texts.values())
     asked = Writing(brief=brief, outline=planned, part=part, evidence=state.get("evidence", []), lanes=1)
     before = written.get(part.number, Written(draft="", text=""))
-    wanted = min(max(missing, 20), 150)
+    wanted = min(missing, 150)
     further = await writing.more(runtime.context, asked, _writer(runtime), before.text, wanted, aloud=False)
     fresh, dropped = _kept(asked, further, *texts.values())
     changed = Written(draft=before.draft, text=_joined(before.text, fresh), dropped=before.dropped + dropped)

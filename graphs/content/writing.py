@@ -179,10 +179,11 @@ async def more(context: Context, state: Writing, row: Row, text: str, wanted: in
     """One paragraph, stanza or exchange more, going on from the end of a part."""
     brief = state["brief"]
     unit = _UNITS.get(KINDS[brief.kind].shape, "paragraph")
-    asked = prompt("more").format(unit=unit, words=max(wanted, 20))
+    wanted = max(wanted, 6 if KINDS[brief.kind].shape == "post" else 20)
+    asked = prompt("more").format(unit=unit, words=wanted)
     tail = " ".join(text.split(" ")[-120:])
     messages = [*part_messages(state, row), AIMessage(tail or "…"), HumanMessage(asked)]
-    return await said(context, brief, messages, max(wanted, 20), aloud=aloud)
+    return await said(context, brief, messages, wanted, aloud=aloud)
 
 
 def _evidence(evidence: Sequence[Citation], brief: Brief, row: Row, heading: str = "") -> str:

@@ -46,6 +46,19 @@ def test_trimming_ends_near_the_length_and_leaves_no_orphan() -> None:
     assert list(shares(10, 3)) == [4, 3, 3]
 
 
+def test_short_pieces_end_at_a_clause() -> None:
+    text = "A library rolls to your street this week. It brings stories for all ages, with a seat in the shade for you."
+    cut = trimmed({0: text}, {0: 14}, 14, 0)
+    assert cut[0] == "A library rolls to your street this week. It brings stories for all ages."
+    assert trimmed({0: text}, {0: 22}, 22, 0)[0] == text
+    open_ended = "It is a great option for families with children or for people who want to travel around by day."
+    assert trimmed({0: open_ended}, {0: 9}, 9, 0)[0].endswith(" or for people.")
+    listed = "It brings books, maps, and a box of toys for all."
+    assert trimmed({0: listed}, {0: 7}, 7, 0)[0] == listed
+    marked = "It has 18 segments of beryllium, which is light and strong and rather costly to make in a hurry. [1]"
+    assert trimmed({0: marked}, {0: 8}, 8, 0)[0] == marked
+
+
 def test_what_is_cut_is_whole() -> None:
     assert without_last("One is here. Two is here.") == "One is here."
     assert without_last("Intro.\n\n1. Do this.\n2. Do that.") == "Intro.\n\n1. Do this."
