@@ -1,13 +1,14 @@
 """Live speech to text: `WS /api/v1/stt/stream`, and WhisperLive's protocol there and at `/`, where its client looks.
 
 Our own messages are JSON. From the caller: `{"type": "start", "language": "auto", "format": "pcm16"}` first (or the
-same as query parameters), then binary messages of samples (16 kHz, mono), then `{"type": "finish"}`. From us: `ready`,
+same as query parameters), then binary messages of samples (16 kHz, mono) or of a recording in
+WebM or Ogg (format `webm`, `ogg`) as a browser makes it, then `{"type": "finish"}`. From us: `ready`,
 `turn`, `partial` (of whose `text` the beginning `stable` will not change any more), `final`, `done`, `error`.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal, Protocol
@@ -21,6 +22,7 @@ from api.failures import from_validation
 from api.speech import language_of
 from tools.catalog import Choice
 from tools.errors import Busy, InvalidInput, SutradharError, TooLarge
+from tools.media.reader import open_live
 from tools.speech import ListenOptions
 from tools.speech.desk import choose
 from tools.speech.live import Live, Said, TurnChanged, samples
@@ -35,6 +37,9 @@ _LAST = 10
 """Finished segments that WhisperLive's protocol repeats in each message."""
 
 
+Format = Literal["pcm16", "float32", "webm", "ogg"]
+
+
 class Start(BaseModel):
     """How our own caller begins."""
 
@@ -43,7 +48,7 @@ class Start(BaseModel):
     type: Literal["start"] = "start"
     language: Annotated[str, Field(max_length=40)] = "auto"
     model: Annotated[str, Field(max_length=200)] | None = None
-    format: Literal["pcm16", "float32"] = "pcm16"
+    format: Format = "pcm16"
     mode: Literal["transcribe", "translate"] = "transcribe"
     prompt: Annotated[str, Field(max_length=1_000)] | None = None
 
@@ -68,7 +73,7 @@ class WhisperLiveStart(BaseModel):
 class Dialect(Protocol):
     """What a caller is told, in its own words."""
 
-    kind: Literal["pcm16", "float32"]
+    kind: Format
 
     def ready(self, choice: Choice) -> dict[str, Any]: ...
     def happened(self, event: TurnChanged | Said) -> list[dict[str, Any]]: ...
@@ -102,7 +107,7 @@ _STATES = {True: "started", False: "ended"}
 class WhisperLive:
     """collabora/WhisperLive: times are strings, and each message repeats the last segments."""
 
-    kind: Literal["pcm16", "float32"] = "float32"
+    kind: Format = "float32"
 
     def __init__(self, start: WhisperLiveStart) -> None:
         self._uid = start.uid
@@ -196,16 +201,23 @@ async def _converse(socket: WebSocket, live: Live, dialect: Dialect, first: byte
         await asyncio.gather(telling, feeding, return_exceptions=True)
 
 
-async def _feed(socket: WebSocket, live: Live, kind: Literal["pcm16", "float32"], first: bytes) -> None:
-    if first:
-        await live.feed(samples(first, kind))
-    async for data in _sound(socket):
-        await live.feed(samples(data, kind))
+async def _feed(socket: WebSocket, live: Live, kind: Format, first: bytes) -> None:
+    async with aclosing(_sound(socket, first)) as messages:
+        if kind in ("pcm16", "float32"):
+            async for data in messages:
+                await live.feed(samples(data, kind))
+        else:
+            async with open_live("matroska" if kind == "webm" else "ogg", host(socket).settings.limits) as reader:
+                async for data in messages:
+                    await live.feed(await reader.feed(data))
+                await live.feed(await reader.finish())
     await live.finish()
 
 
-async def _sound(socket: WebSocket) -> AsyncIterator[bytes]:
+async def _sound(socket: WebSocket, first: bytes) -> AsyncGenerator[bytes, None]:
     """The binary messages up to the caller's word that there are no more."""
+    if first:
+        yield first
     while True:
         message = await _message(socket)
         if message == b"END_OF_AUDIO" or (isinstance(message, dict) and message.get("type") == "finish"):

@@ -1,6 +1,7 @@
 """The live socket: our messages, WhisperLive's, and what is refused. Scripted ears."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -82,6 +84,42 @@ async def test_our_own_words(ears: Served) -> None:
     assert [each["text"] for each in messages if each["type"] == "final"] == [SAID, SAID]
     assert all(each["text"].startswith(each["stable"]) for each in messages if each["type"] == "partial")
     assert [each["state"] for each in messages if each["type"] == "turn"] == ["started", "ended"] * 2
+
+
+def recorded(kind: str) -> bytes:
+    """Opus as a browser records it."""
+    audio = sound((0.5, 0), (3.7, 0.3), (1, 0))
+    file = io.BytesIO()
+    with av.open(file, "w", format=kind) as container:
+        stream = container.add_stream("libopus", rate=48_000)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
+        frame = av.AudioFrame.from_ndarray((audio * 32_767).astype("<i2")[None], format="s16", layout="mono")
+        frame.rate = 16_000
+        for each in [*resampler.resample(frame), *resampler.resample(None), None]:
+            container.mux(stream.encode(each))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["webm", "ogg"])
+async def test_opus_as_a_browser_records_it(ears: Served, kind: str) -> None:
+    data = recorded(kind)
+    async with connect(address(ears)) as socket:
+        await socket.send(json.dumps({"type": "start", "format": kind, "language": "en"}))
+        for first in range(0, len(data), 2_000):
+            await socket.send(data[first : first + 2_000])
+        await socket.send('{"type": "finish"}')
+        messages = await told(socket)
+    assert [each["text"] for each in messages if each["type"] == "final"] == [SAID]
+    assert messages[-1]["seconds"] == pytest.approx(5.2, abs=0.1)
+
+
+async def test_a_recording_that_is_none_is_refused(ears: Served) -> None:
+    async with connect(address(ears)) as socket:
+        await socket.send('{"type": "start", "format": "webm"}')
+        await socket.send(b"no recording at all " * 999)
+        messages = await told(socket)
+    assert messages[-1]["error"]["code"] == "unsupported_media"
+    assert socket.close_code == 1008
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/stt/stream"])

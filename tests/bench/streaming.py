@@ -1,8 +1,7 @@
-"""Live speech at real time on the default model: first text, lag of the finals, and how many streams it keeps up with.
+"""Live speech at real time on the default model: first text, its lag, and how many streams it keeps up with.
 
-A stream more is added round by round until the finals of one come more than two seconds after their speech, or the
-desk refuses. Lag is from the moment the last sample of a turn was sent to its final text, without the pause of 0.6 s
-that tells the turn's end.
+Streams are added round by round until text comes more than two seconds after its words (95th percentile), or the desk
+refuses. Lag is from the end of a word, on the sender's clock, to the first message that shows it.
 """
 
 import asyncio
@@ -24,7 +23,6 @@ from tools.speech.desk import Desk, choose
 from tools.speech.live import Said
 
 LATE = 2.0
-_PAUSE = 0.6
 _CHUNK = 0.1
 
 
@@ -68,8 +66,8 @@ async def run(home: Path, data: Path | None, quick: bool = False) -> dict[str, A
 def _told(found: Round, lag: float, truth: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {
         "first_partial_p50": round(float(np.median(found.first)), 2),
-        "final_lag_p50": round(float(np.median(found.lags)), 2),
-        "final_lag_p95": round(lag, 2),
+        "lag_p50": round(float(np.median(found.lags)), 2),
+        "lag_p95": round(lag, 2),
     }
     if truth is not None:
         told["wer"] = round(sum(word_errors(truth, text) for text in found.texts) / len(found.texts), 4)
@@ -103,16 +101,18 @@ async def _one(bench: Bench, desk: Desk, audio: Pcm, found: Round, wait: float) 
                 await live.feed(audio[first : first + size])
             await live.finish()
 
-        feeding, said, heard = asyncio.create_task(feed()), list[str](), False
+        feeding, said, reach = asyncio.create_task(feed()), list[str](), 0.0
         async for event in live.events():
             if not isinstance(event, Said):
                 continue
             now = time.monotonic() - began
-            if not heard and event.text:
-                heard = True
+            if event.text and not reach:
                 found.first.append(now - event.start)
+            if event.text and event.end > reach:
+                # words that are seen for the first time
+                found.lags.append(now - event.end)
+                reach = event.end
             if event.ended:
                 said.append(event.text)
-                found.lags.append(max(0.0, now - event.end - _PAUSE))
         await feeding
         found.texts.append(" ".join(said))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tools.isolation.process import ChildEngine, spawn
 from tools.media.container import Bounds
 from tools.media.decode import Decoder
 from tools.media.frames import Frame, FramePlan
+from tools.media.live import LiveSound
 from tools.media.probe import Probe
 from tools.media.sound import Pcm
 from tools.settings import Limits
@@ -60,6 +62,43 @@ def _unreadable(error: EngineFailed) -> UnsupportedMedia:
 @asynccontextmanager
 async def open_media(path: Path, limits: Limits) -> AsyncIterator[Reader]:
     """A reader for as long as the block lasts. The file itself is looked at when the first job begins."""
+    child, bounds = _limited(limits)
+    options = {"path": path, "bounds": bounds}
+    async with spawn("tools.media.decode:Decoder", options=options, limits=child) as running:
+        yield Reader(running)
+
+
+@asynccontextmanager
+async def open_live(container: Literal["matroska", "ogg"], limits: Limits) -> AsyncIterator["LiveReader"]:
+    """A reader of sound that is still arriving, for as long as the block lasts."""
+    child, bounds = _limited(limits)
+    options = {"container": container, "bounds": bounds}
+    async with spawn("tools.media.live:LiveSound", options=options, limits=child) as running:
+        yield LiveReader(running)
+
+
+class LiveReader:
+    """Bytes in, 16 kHz mono out. Raises `UnsupportedMedia`."""
+
+    def __init__(self, child: ChildEngine) -> None:
+        self._child = child
+
+    async def feed(self, data: bytes) -> Pcm:
+        """What could be decoded so far."""
+        try:
+            return await self._child.call(LiveSound.feed, data)
+        except EngineFailed as error:
+            raise _unreadable(error) from error
+
+    async def finish(self) -> Pcm:
+        """The rest."""
+        try:
+            return await self._child.call(LiveSound.finish)
+        except EngineFailed as error:
+            raise _unreadable(error) from error
+
+
+def _limited(limits: Limits) -> tuple[ChildLimits, Bounds]:
     child = ChildLimits(memory=limits.child_memory, cpu_seconds=limits.child_seconds, network=False)
     bounds = Bounds(
         size=limits.upload_bytes,
@@ -68,9 +107,7 @@ async def open_media(path: Path, limits: Limits) -> AsyncIterator[Reader]:
         frame_rate=limits.frame_rate,
         streams=limits.streams,
     )
-    options = {"path": path, "bounds": bounds}
-    async with spawn("tools.media.decode:Decoder", options=options, limits=child) as running:
-        yield Reader(running)
+    return child, bounds
 
 
 async def probe(path: Path, limits: Limits) -> Probe:

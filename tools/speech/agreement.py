@@ -15,23 +15,24 @@ class Agreement:
     """What is agreed upon in one turn of a speaker; it only grows."""
 
     stable: list[Word] = field(default_factory=list)
-    _last: list[Word] = field(default_factory=list)
+    rest: list[Word] = field(default_factory=list)
+    """The words beyond the stable ones, as they were heard last."""
 
     def hear(self, words: list[Word]) -> list[Word]:
         """The words beyond the stable ones, after another hearing of the same turn."""
-        rest = self._rest(words)
-        agreed = _alike(_plain(self._last), _plain(rest))
+        rest = self._beyond(words)
+        agreed = _alike(_plain(self.rest), _plain(rest))
         self.stable += rest[:agreed]
-        self._last = rest[agreed:]
-        return self._last
+        self.rest = rest[agreed:]
+        return self.rest
 
     def conclude(self, words: list[Word]) -> list[Word]:
         """All words of the turn after its last hearing; what was stable stays."""
         if _plain(words[: len(self.stable)]) == _plain(self.stable):
             return words
-        return self.stable + self._rest(words)
+        return self.stable + self._beyond(words)
 
-    def _rest(self, words: list[Word]) -> list[Word]:
+    def _beyond(self, words: list[Word]) -> list[Word]:
         """The words of a hearing that come after the stable ones, even where it heard those differently."""
         count = len(self.stable)
         if _plain(words[:count]) == _plain(self.stable):

@@ -27,6 +27,10 @@ _LEAST = 0.25
 _PAD = 0.3
 _MOST, _SEARCH = 20.0, 5.0
 """Seconds after which an endless turn is cut, in the quietest place of the last ones."""
+_LONG, _TOO_LONG = 7.0, 12.0
+"""Seconds after which a turn is cut behind a stable sentence, or behind whatever is stable."""
+_LEAST_CUT = 2.0
+_STOPS = tuple(".?!,;:।॥۔؟")
 
 Hear = Callable[[Pcm, ListenOptions], Awaitable[Heard | None]]
 
@@ -124,6 +128,8 @@ class Live:
                 said = await self._listen(turn, self.seconds)
                 if said is not None:
                     yield said
+                async for event in self._shorten(turn):
+                    yield event
             self._forget()
         if (turn := self._turn) is not None and turn.announced:
             yield await self._conclude(turn, self.seconds)
@@ -168,6 +174,26 @@ class Live:
     def _begin(self, start: float, *, spoke: float) -> _Turn:
         self._turns += 1
         return _Turn(self._turns, start, spoke, start, Agreement())
+
+    async def _shorten(self, turn: _Turn) -> AsyncGenerator[TurnChanged | Said, None]:
+        """End a long turn after its last stable sentence: what is settled need not be heard again and again."""
+        stable, rest = turn.agreement.stable, turn.agreement.rest
+        if turn.latest is None or turn.heard - turn.start < _LONG or len(stable) < 2:
+            return
+        ends = [
+            n for n, word in enumerate(stable, 1) if word.text[-1:] in _STOPS and word.end - turn.start > _LEAST_CUT
+        ]
+        count = ends[-1] if ends else len(stable) if turn.heard - turn.start > _TOO_LONG else 0
+        following = [*stable[count:], *rest]
+        if not count or not following:
+            return
+        at = max(stable[count - 1].end, (stable[count - 1].end + following[0].start) / 2)
+        yield self._said(turn, turn.latest, stable[:count], ended=True)
+        yield TurnChanged(turn.number, started=False, at=round(at, 3))
+        self._turn = self._begin(at, spoke=turn.spoke)
+        self._turn.heard, self._turn.announced = turn.heard, True
+        self._turn.agreement = Agreement(stable[count:], rest)
+        yield TurnChanged(self._turn.number, started=True, at=round(at, 3))
 
     async def _cut(self, turn: _Turn) -> Said:
         """End an endless turn where it was quiet, and begin the next one there."""
