@@ -7,6 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tools.bench import Bench
+from tools.catalog import Choice
+from tools.errors import NotInstalled
 from tools.speech import SPEECH_TO_TEXT, ListenOptions, Span, SpeechToText
 from tools.voice import Pcm
 from tools.voice.sound import resample
@@ -36,9 +38,11 @@ class Check(BaseModel):
 
 async def check(bench: Bench, samples: Pcm, rate: int, prepared: Prepared, language: str) -> Check:
     """Listen to what was spoken; a model that does not know the language well is heard, but does not fail it."""
-    choice = bench.choose(SPEECH_TO_TEXT, language=language)
+    choice = _listener(bench, language)
     audio = resample(samples, rate, _LISTENING_RATE)
-    options = ListenOptions(language=language if language in _HEARS else None, windows=windows(audio))
+    options = ListenOptions(
+        language=language if language in (choice.row.languages or _HEARS) else None, windows=windows(audio)
+    )
     async with bench.models.use(choice.row.id, bench.emit) as ears:
         heard = [each.text async for each in ears.stream(SpeechToText.transcribe, audio, options)]
     wanted = " ".join(span.text for sentence in prepared.sentences for span in sentence)
@@ -57,6 +61,14 @@ async def check(bench: Bench, samples: Pcm, rate: int, prepared: Prepared, langu
         seconds=round(len(samples) / rate, 3),
         passed=clipped < 0.001 and silent < 0.6 and (not trusted or (error is not None and error <= _WORST)),
     )
+
+
+def _listener(bench: Bench, language: str) -> Choice:
+    """Who listens: one that knows the language, else whoever there is."""
+    try:
+        return bench.choose(SPEECH_TO_TEXT, language=language)
+    except NotInstalled:
+        return bench.choose(SPEECH_TO_TEXT)
 
 
 _HEARS = frozenset("en hi pa gu mr bn ta te kn ml as ur sa ne sd es fr it pt".split())  # noqa: SIM905
