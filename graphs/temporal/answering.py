@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphs.events import Answer, Citation
+from graphs.speak import harmless
 from graphs.temporal.evidence import best_sentence
 from graphs.temporal.phrases import Phrase, say
 from graphs.temporal.state import Plan
@@ -46,6 +47,10 @@ def extract(plan: Plan, evidence: Sequence[Citation], why: Phrase, fits: Mapping
 
 
 def _quote(plan: Plan, why: Phrase, quote: str, citation: Citation) -> Answer:
+    # a link or an image of the page would call another host when the answer is shown
+    quote = " ".join(word for word in quote.split() if harmless(word, ""))
+    if not quote:
+        return nothing(plan)
     return Answer(text=say(why, plan.language, quote=f"«{quote}» [{citation.n}]"), answered=True, citations=[citation])
 
 

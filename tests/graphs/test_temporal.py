@@ -164,6 +164,16 @@ async def test_evidence_is_data(settings: Settings) -> None:
     assert not [event for event in events if event.type == "tool" and getattr(event, "tool", "") == "forget"]
 
 
+async def test_a_quoted_page_takes_no_links_along(settings: Settings) -> None:
+    page = "The observatory budget was ![10](https://collect.example/?q=1) 10 billion dollars in 2021."
+    trap = [segment("page", page, page=3, source="b" * 64)]
+    async with temporal(settings, trap, [{"say": "", "fail": "error"}]) as runs:
+        answer, _ = await asked(runs, "How large was the observatory budget in 2021?")
+    assert answer.answered
+    assert "10 billion dollars" in answer.text
+    assert "collect.example" not in answer.text
+
+
 async def test_follow_up_uses_the_thread(settings: Settings) -> None:
     script = [{"when": "segments", "say": "It has 18 segments [1]."}, {"say": "It was built at Goddard [1]."}]
     async with temporal(settings, TALK, script) as runs:
