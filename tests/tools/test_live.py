@@ -13,7 +13,7 @@ from tools.catalog import Catalog, load_catalog
 from tools.errors import Busy, InvalidInput
 from tools.open import open_bench
 from tools.settings import Settings
-from tools.speech import RATE, ListenOptions, Pcm, Word
+from tools.speech import RATE, VOICE_ACTIVITY, Heard, ListenOptions, Pcm, Word
 from tools.speech.agreement import Agreement, joined
 from tools.speech.desk import Desk, choose
 from tools.speech.live import AHEAD, Live, Said, TurnChanged, samples
@@ -98,6 +98,31 @@ async def test_an_endless_turn_is_cut_and_nothing_is_lost(bench: Bench) -> None:
     finals = [event for event in events if isinstance(event, Said) and event.ended]
     assert [round(event.start / 20) for event in finals] == [0, 1, 2]
     assert live.seconds == 50
+
+
+async def test_a_long_turn_ends_behind_settled_sentences(bench: Bench) -> None:
+    """The loudness of a sample tells when it was spoken: every half second is a word, every fourth ends a sentence."""
+    length = 30.0
+    audio = np.linspace(0.1, 1.0, int(length * RATE), dtype=np.float32)
+    longest = list[float]()
+
+    async def hear(part: Pcm, options: ListenOptions) -> Heard | None:
+        longest.append(len(part) / RATE)
+        first, last = ((float(value) - 0.1) / 0.9 * length for value in (part[0], part[-1]))
+        numbers = range(int(first * 2 + 0.9), int(last * 2))
+        made = [Word(n / 2 - first, n / 2 + 0.4 - first, f"{n}{'.' * (n % 4 == 3)}", 1.0) for n in numbers]
+        return Heard(0, last - first, joined(made, "en"), "en", 1.0, made)
+
+    async with bench.engine(VOICE_ACTIVITY) as detector:
+        events = await events_of(Live(hear, detector, ListenOptions(language="en")), audio, pause=0.001)
+    finals = [event for event in events if isinstance(event, Said) and event.ended]
+    spoken = [int(word.text.strip(".")) for event in finals for word in event.words]
+    assert spoken == list(range(spoken[0], spoken[-1] + 1))
+    assert spoken[0] <= 1
+    assert spoken[-1] >= 58
+    assert all(event.text.endswith(".") for event in finals[:-1])
+    assert len(finals) > 3
+    assert max(longest) < 12
 
 
 async def test_a_click_and_silence_are_no_turns(bench: Bench) -> None:

@@ -21,7 +21,7 @@ from tools.speech.script import writings
 _FRAMES = 100
 """Of the spectrogram in a second."""
 _WHOLE = 3_000
-_LEAST, _MARGIN = 500, 300
+_LEAST, _MARGIN, _AGAIN = 500, 300, 1_000
 """Frames of silence behind the speech: with one second of it Whisper falls into loops, with three it does not."""
 _TOKENS, _BYTES = 12, 40
 """Tokens in a second of speech at most; Whisper spells Indian scripts byte by byte."""
@@ -54,8 +54,9 @@ def _hear_alike(model: WhisperModel, sounds: list[Pcm], options: ListenOptions) 
     heard = _pass(model, sounds, options, _features(model, sounds))
     for number, each in enumerate(heard):
         if each is not None and is_loop(each.text):
-            # a loop may come from the short window: once more as the model was trained
-            (whole,) = _pass(model, [sounds[number]], options, _features(model, [sounds[number]], _WHOLE))
+            # a loop may come from the short window: once more with much silence behind the speech
+            longer = min(_WHOLE, len(sounds[number]) * _FRAMES // RATE + _AGAIN)
+            (whole,) = _pass(model, [sounds[number]], options, _features(model, [sounds[number]], longer))
             heard[number] = None if whole is None or is_loop(whole.text) else whole
     return heard
 
