@@ -75,8 +75,8 @@ class Agent:
     `conclude` makes the answer of a finished state, or the partial one of an unfinished state and the prose so far;
     what the answer has beside prose is its `result`, of the model `result`.
 
-    `follows` says that it reads `Ask.turns` and `Ask.material`; any other agent is told them by the router, in the
-    question. `parts` are agents that it runs as sub-graphs, by the names of their nodes.
+    `follows` says that it reads `Ask.turns` and `Ask.material`, `takes_material` that it reads the latter; to any other
+    agent the router tells them in the question. `parts` are agents that it runs as sub-graphs, by their nodes' names.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Agent:
     result: type[BaseModel] | None = None
     door: Door | None = None
     follows: bool = False
+    takes_material: bool = False
     parts: Mapping[str, "Agent"] = field(default_factory=dict)
 
     def within(self, namespace: Sequence[str]) -> "Agent":

@@ -86,5 +86,5 @@ CONTENT = Agent(
     options=ContentOptions,
     result=ContentResult,
     door=Door(path="content", asks="topic"),
-    follows=True,
+    takes_material=True,
 )

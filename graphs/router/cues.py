@@ -21,5 +21,5 @@ def cue(*kinds: str) -> re.Pattern[str]:
     """Any entry of these lists as a whole word, the longest first."""
     entries = sorted({entry for kind in kinds for entry in _lists()[kind]}, key=lambda each: -len(each))
     shapes = "|".join(re.escape(each) + ("s?" if each.isascii() and each[-1].isalpha() else "") for each in entries)
-    # c++ ends in no word character
-    return re.compile(rf"(?<!{_WORD})(?:{shapes})(?!{_WORD})", re.IGNORECASE)
+    # C is not the beginning of C++ and C#
+    return re.compile(rf"(?<!{_WORD})(?:{shapes})(?!{_WORD}|[+#])", re.IGNORECASE)

@@ -15,9 +15,10 @@ from graphs.catalog import Agent, Ask
 from graphs.context import Context
 from graphs.events import AgentEvent, Answer, Cited, Token
 from graphs.router.combine import combined
-from graphs.router.handing import ask_for, prompt
+from graphs.router.handing import ask_for
 from graphs.router.rules import choose, default
 from graphs.router.state import Part, Route, Said, State, Task
+from graphs.router.words import prompt
 from graphs.speak import speak
 from tools.errors import BudgetSpent, SutradharError
 

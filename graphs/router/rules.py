@@ -224,7 +224,9 @@ def choose(message: str, turns: Sequence[Turn], among: Collection[str], servers:
     cut = pieces(message, servers)
     heard = [hear(piece, servers) for piece in cut]
     if before and len(cut) == 1 and not _another(heard[0], before) and continues(message, turns):
-        return Route(parts=(Part(agent=before, question=message, why="it goes on with the last answer"),))
+        return Route(
+            parts=(Part(agent=before, question=message, why="it goes on with the last answer", continues=True),)
+        )
     if any(each.agent not in among for each in heard):
         known = [each if each.agent in among else Heard("", each.why) for each in heard]
         if len(cut) > 1 or not heard[0].agent:

@@ -13,7 +13,7 @@ How = Literal["rule", "model", "default"]
 
 class Part(BaseModel):
     """What one agent is asked. `after` is the number of the part whose answer it builds on; `recalls` says that it
-    builds on what the thread said last."""
+    builds on what the thread said last, `continues` that it changes what this agent answered last."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,6 +22,7 @@ class Part(BaseModel):
     why: str
     after: int | None = None
     recalls: bool = False
+    continues: bool = False
 
 
 class Route(BaseModel):
