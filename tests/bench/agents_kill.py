@@ -162,7 +162,7 @@ async def _host(home: Path, agent: str, kill_after: float | None) -> dict[str, A
 
 
 @asynccontextmanager
-async def _opened(home: Path) -> AsyncIterator["Runs"]:
+async def opened(home: Path) -> AsyncIterator["Runs"]:
     from graphs.runs import open_runs
     from knowledge.open import open_knowledge
     from tools.catalog import load_catalog
@@ -194,10 +194,10 @@ def _prepared(home: Path) -> Path:
 
 
 async def _work(home: Path, agent: str) -> None:
-    async with _opened(home) as runs:
+    async with opened(home) as runs:
         if not agent and not await runs.threads():
             print("begun", flush=True)
-            await _remember(home, runs)
+            await remember(home, runs)
             print(json.dumps({}), flush=True)
             return
         began = time.perf_counter()
@@ -222,7 +222,7 @@ async def _begun(runs: "Runs", agent: str) -> str:
     return await runs.start(agent, ASKED[agent], thread="t")
 
 
-async def _remember(home: Path, runs: "Runs") -> None:
+async def remember(home: Path, runs: "Runs") -> None:
     from ingestion.ingest import ingest
 
     paper = home.with_name("paper.md")
