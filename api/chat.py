@@ -11,7 +11,7 @@ from api.deps import HostDep, TenantDep
 from api.host import Host
 from api.sse import EventStream, Frames, event_frame
 from graphs.catalog import MODEL, Ask
-from graphs.events import Answer, Failure, RunFinished, Usage
+from graphs.events import Answer, Failure, Question, RunFinished, Usage
 from graphs.log import Numbered
 from tools.errors import InvalidInput, from_body
 from tools.settings import Budget
@@ -103,18 +103,20 @@ async def _frames(run: str, numbered: AsyncIterator[Numbered]) -> Frames:
 
 
 async def conclude(host: Host, tenant: str, run: str) -> Answered:
-    """Wait for a run's end; raises the failure that ended it."""
-    answer, failure = None, None
+    """Wait for a run's end, or for what it asks a person; raises the failure that ended it."""
+    answer, failure, asked = None, None, ""
     async for _, event in host.runs.stream(run, tenant=tenant):
         if isinstance(event, Answer):
             answer = event
         elif isinstance(event, Failure):
             failure = event
+        elif isinstance(event, Question):
+            asked = event.text
         elif isinstance(event, RunFinished):
             if event.status == "failed" and failure is not None:
                 raise from_body({"error": failure.model_dump()})
             row = await host.runs.run(run, tenant=tenant)
-            status, reason = event.status, event.reason
+            status, reason = event.status, event.reason or asked
             return Answered(run=run, thread=row.thread, answer=answer, status=status, reason=reason, usage=event.usage)
     raise from_body({"error": {"message": f"Run {run!r} ended without saying how.", "code": "engine_failed"}})
 

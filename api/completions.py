@@ -8,7 +8,7 @@ from typing import Any
 
 from api.chat import Answered
 from api.sse import Frames
-from graphs.events import Answer, Failure, RunFinished, Token, Usage
+from graphs.events import Answer, Failure, Question, RunFinished, Token, Usage
 from graphs.log import Numbered
 from tools.errors import from_body
 
@@ -67,6 +67,9 @@ async def completion_frames(completion: Completion, events: AsyncIterator[Number
             rest = _beyond(spoken, event.text)
             if rest:
                 yield completion.chunk({"content": rest})
+        elif isinstance(event, Question):
+            # this protocol has no way to ask back: it is told how to
+            yield completion.chunk({"content": f"{event.text} (POST /api/v1/runs/{completion.run}/resume)"})
         elif isinstance(event, Failure):
             yield data(from_body({"error": event.model_dump()}).body())
         elif isinstance(event, RunFinished):

@@ -1,5 +1,7 @@
 """The official `openai` client is the test of compatibility."""
 
+from typing import Any
+
 import openai
 import pytest
 from openai import AsyncOpenAI
@@ -71,6 +73,16 @@ async def test_failures_are_the_clients_own(open_door: Served) -> None:
         )
         with pytest.raises(openai.APIError, match="engine died"):
             [chunk async for chunk in stream]
+
+
+async def test_what_a_run_asks_is_told(open_door: Served) -> None:
+    said: list[Any] = [{"role": "user", "content": "please ask"}]
+    async with _client(open_door) as client:
+        whole = await client.chat.completions.create(model="sutradhar", messages=said)
+        stream = await client.chat.completions.create(model="sutradhar", messages=said, stream=True)
+        pieces = "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+    assert whole.choices[0].message.content == "Which?"
+    assert pieces.startswith("Which? (POST /api/v1/runs/")
 
 
 async def test_a_budget_is_told_as_length(open_door: Served) -> None:
