@@ -12,7 +12,7 @@ from tools.capability import Part
 from tools.served import ModelInput, ModelOutput
 from tools.toolbox import tool
 from tools.voice import Emotion, Gender, Pcm
-from tools.voice.casting import NAMES, NEAREST, cast, language_code, rows, voices_of
+from tools.voice.casting import NAMES, NEAREST, cast, language_code, rows, spoken_as, voices_of
 from tools.voice.checking import Check, check
 from tools.voice.encoding import CODINGS, Encoder, Format
 from tools.voice.saying import FASTEST, SLOWEST, Saying
@@ -187,7 +187,8 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
 async def list_voices(input: VoicesInput, bench: Bench) -> Voices:
     """List the voices that can speak here, with their language, gender, engine and licence."""
     wanted = language_code(input.language, "") if input.language else None
-    wanted = NEAREST[wanted][0] if wanted in NEAREST else wanted
+    wanted = spoken_as(bench, wanted)[0] if wanted else None
+    nearest = {each: spoken_as(bench, each)[0] for each in NEAREST}
     return Voices(
         voices=[
             VoiceInfo(
@@ -195,7 +196,7 @@ async def list_voices(input: VoicesInput, bench: Bench) -> Voices:
                 title=voice.title,
                 language=voice.language,
                 language_name=NAMES.get(voice.language, voice.language),
-                also=[each for each, (nearest, _) in NEAREST.items() if nearest == voice.language],
+                also=[each for each, reader in nearest.items() if reader == voice.language != each],
                 gender=voice.gender,
                 kind=voice.kind,
                 engine=row.id,

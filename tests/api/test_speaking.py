@@ -24,6 +24,7 @@ from tests.api.fakes import open_fake_host
 from tools.catalog import Catalog, Row, load_catalog
 from tools.open import open_bench
 from tools.settings import Settings
+from tools.voice.casting import cast, spoken_as
 
 pytestmark = pytest.mark.anyio
 
@@ -181,6 +182,16 @@ async def test_sanskrit_is_read_by_the_nearest_voice_and_labelled(speaking: Serv
     answer = await ask(speaking, text="धर्मक्षेत्रे कुरुक्षेत्रे।", language="sa")
     assert (answer.headers["x-language"], answer.headers["x-voice"]) == ("sa", "second-kn-female")
     assert "no engine here has a Sanskrit voice" in answer.headers["x-substitution"]
+
+
+async def test_a_language_that_somebody_speaks_needs_no_nearest_voice(speaking: Served) -> None:
+    bench = speaking.app.state.host.bench
+    assert spoken_as(bench, "sa")[0] == "kn"
+    rows = [*bench.catalog.models, voice("third", ["sa"])]
+    settings = bench.settings.model_copy(update={"serves": {"text-to-speech": ["second", "third"]}})
+    wider = replace(bench, catalog=Catalog(models=rows, profiles=bench.catalog.profiles), settings=settings)
+    assert cast(wider, "धर्म", language="sa").lead.voice.id == "third-sa-female"
+    assert cast(wider, "धर्म", language="sa").substitutions == []
 
 
 async def test_emotions_go_to_the_engine_or_into_pitch_and_speed(speaking: Served, home: Path) -> None:

@@ -23,8 +23,10 @@ _LONGER = {
     "eng": "en", "nep": "ne", "snd": "sd", "bangla": "bn",
 }  # fmt: skip
 NEAREST = {
-    "sa": ("kn", "no engine here has a Sanskrit voice: the Kannada voice reads it from the same letters in Kannada")
+    "kok": ("mr", "no engine here reads Konkani (eSpeak NG spells its vowel signs out): the Marathi voice reads it"),
+    "sa": ("kn", "no engine here has a Sanskrit voice: the Kannada voice reads it from the same letters in Kannada"),
 }
+"""Languages for which there may be no voice: who reads them then, and why."""
 OPENAI: dict[str, tuple[Gender, str]] = {
     "alloy": ("female", "af_alloy"), "ash": ("male", "am_adam"), "ballad": ("male", "bm_lewis"),
     "cedar": ("male", "am_eric"), "coral": ("female", "af_bella"), "echo": ("male", "am_echo"),
@@ -113,6 +115,12 @@ def voices_of(row: Row) -> list[Voice]:
     return found
 
 
+def spoken_as(bench: Bench, language: str) -> tuple[str, str]:
+    """The language whose voices read this one, and why, where that is another."""
+    own = any(voice.language == language for row in rows(bench) for voice in voices_of(row))
+    return (language, "") if own else NEAREST.get(language, (language, ""))
+
+
 def language_code(wanted: str, text: str) -> str:
     """ISO 639-1 (or 639-3) of `hi`, `hi-IN`, `hin`, `Hindi` or `auto`; raises `InvalidInput`."""
     plain = wanted.strip().lower().replace("_", "-")
@@ -142,7 +150,7 @@ def cast(bench: Bench, text: str, *, language: str = "auto", voice: str = "defau
     code = language_code(language, text)
     if auto and named and SCRIPT.get(code) == SCRIPT.get(named.voice.language):
         code = named.voice.language
-    spoken, why = NEAREST.get(code, (code, ""))
+    spoken, why = spoken_as(bench, code)
     only = _model(bench, model, spoken, notes)
     lead = named if named and _speaks(named, spoken) else None
     if named and lead is None:

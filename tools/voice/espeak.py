@@ -29,7 +29,6 @@ LANGUAGES = {
     "ml": "Malayalam",
     "pa": "Punjabi",
     "as": "Assamese",
-    "kok": "Konkani",
     "ne": "Nepali",
     "sd": "Sindhi",
     "en": "English",

@@ -3,10 +3,11 @@
 from tools.languages import script_of
 
 SCRIPT = {
-    **dict.fromkeys(("hi", "mr", "ne", "kok", "sa", "sd"), "Deva"),
+    **dict.fromkeys(("hi", "mr", "ne", "kok", "sa"), "Deva"),
     **dict.fromkeys(("bn", "as"), "Beng"),
     **dict.fromkeys(("en", "es", "fr", "it", "pt"), "Latn"),
     "pa": "Guru", "gu": "Gujr", "or": "Orya", "ta": "Taml", "te": "Telu", "kn": "Knda", "ml": "Mlym", "ur": "Arab",
+    "sd": "Arab",
 }  # fmt: skip
 """The script of each language that is spoken here."""
 
