@@ -117,8 +117,11 @@ def _key(call: Call) -> str:
 
 
 def answer_of(state: State, text: str) -> Answer:
-    """The answer with the calls that it came from."""
-    return Answer(text=text, answered=True, citations=[], result=_calls(state).model_dump(mode="json"))
+    """The answer with the calls that it came from; one that no call stands behind is not counted as one."""
+    calls = _calls(state)
+    return Answer(
+        text=text, answered=any(each.ok for each in calls.calls), citations=[], result=calls.model_dump(mode="json")
+    )
 
 
 def without_model(state: State, reason: str) -> Answer:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphs.assistant.state import Json
-from graphs.temporal.words import content, coverage
+from graphs.temporal.words import content, coverage, stem
 from tools.bench import Bench
 from tools.catalog import Row
 from tools.mcp_servers import MCP
@@ -18,6 +18,8 @@ OUT = frozenset({"assistant_agent", "router_agent"})
 """Agents that would only come back here."""
 
 DEEP = 6
+
+_WORDED = frozenset({"question", "query", "text", "topic", "prompt"})
 
 
 async def permitted(bench: Bench) -> tuple[dict[str, Tool[Any, Any]], list[str]]:
@@ -48,6 +50,27 @@ def likeliest(tools: Mapping[str, Tool[Any, Any]], question: str, row: Row) -> l
     return [each.name for each in order[: FEW if row.device == "cpu" and row.isolation != "remote" else MANY]]
 
 
+def named(tools: Mapping[str, Tool[Any, Any]], question: str) -> dict[str, Tool[Any, Any]]:
+    """The tools whose names the question has all words of, such as «list the sources» for `list_sources`."""
+    asked = {*content(question)} | {*question.lower().split()}
+    return {
+        name: tool
+        for name, tool in tools.items()
+        if all(word in asked or stem(word) in asked for word in re.split(r"_+", name.lower()) if word)
+    }
+
+
+def needed(tool: Tool[Any, Any]) -> Sequence[str]:
+    """The arguments that a call must have."""
+    required: Sequence[str] = schema_of(tool).get("required", [])
+    return required
+
+
+def speaks_for_itself(tool: Tool[Any, Any]) -> bool:
+    """Whether a call needs nothing to be said: there is nothing that must be given, and nothing to ask for."""
+    return not needed(tool) and not _WORDED & schema_of(tool)["properties"].keys()
+
+
 def schema_of(tool: Tool[Any, Any]) -> Json:
     """The JSON schema of a tool's arguments, in one piece."""
     whole = tool.input.model_json_schema()
@@ -57,9 +80,8 @@ def schema_of(tool: Tool[Any, Any]) -> Json:
 
 def signature(tool: Tool[Any, Any]) -> str:
     """A tool in one line, for a model that reads slowly."""
-    schema = schema_of(tool)
-    needed: Sequence[str] = schema.get("required", [])
-    names = [name if name in needed else f"{name}?" for name in schema["properties"]][:8]
+    required = needed(tool)
+    names = [name if name in required else f"{name}?" for name in schema_of(tool)["properties"]][:8]
     return f"{tool.name}({', '.join(names)}): {tool.description[:120]}"
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from pydantic import BaseModel, JsonValue
 
-from graphs.assistant.offering import schema_of, signature
+from graphs.assistant.offering import named, schema_of, signature, speaks_for_itself
 from graphs.assistant.state import Call, Json, Round, State
 from graphs.context import Context, guess_tokens
 from graphs.events import Token
@@ -32,6 +32,9 @@ ARGUMENTS = 32_000
 """Characters of the arguments of one turn; a model that writes more is stopped."""
 
 ANSWER_TOKENS = 700
+CHOICE_TOKENS = 200
+"""Of a small model, whose one answer or call has to be short."""
+
 SMALL, LARGE = 700, 6_000
 """Characters of one result that a model on two cores reads, and a larger one."""
 
@@ -66,12 +69,17 @@ async def think(context: Context, state: State, tools: Tools) -> Round:
     row = chat_model(context.bench, ROLE).row
     if calls_tools(row):
         return await _called(context, state, tools)
+    first = not state["rounds"]
+    if first and (meant := named(tools, state["question"])):
+        tools = meant
+        if len(meant) == 1 and speaks_for_itself(tool := next(iter(meant.values()))):
+            return Round(said="", calls=[Call(id="0-0", tool=tool.name, arguments={})])
     messages = [SystemMessage(f"{prompt('act')}\n{_listed(tools)}"), HumanMessage(_so_far(state, readable(row)))]
     try:
-        choice = await compose(context, ROLE, messages, _strict(tools), most_tokens=ANSWER_TOKENS)
+        choice = await compose(context, ROLE, messages, _strict(tools, answers=not first), most_tokens=CHOICE_TOKENS)
     except InvalidInput:
         # not every server can hold a model to any schema of any tool
-        choice = await compose(context, ROLE, messages, Choice, most_tokens=ANSWER_TOKENS)
+        choice = await compose(context, ROLE, messages, Choice, most_tokens=CHOICE_TOKENS)
     if not choice.tool:
         return Round(said=choice.answer, calls=[])
     return Round(said="", calls=[Call(id=f"{len(state['rounds'])}-0", tool=choice.tool, arguments=choice.arguments)])
@@ -93,8 +101,11 @@ def _so_far(state: State, most: int) -> str:
     return "\n".join(lines)
 
 
-def _strict(tools: Tools) -> type[Choice]:
-    """The form of a choice among these tools, each with its own arguments."""
+def _strict(tools: Tools, *, answers: bool) -> type[Choice]:
+    """The form of a choice among these tools, each with its own arguments.
+
+    A small model that may answer at once does so without looking, and at length.
+    """
     forms: list[Json] = [
         {
             "type": "object",
@@ -105,14 +116,14 @@ def _strict(tools: Tools) -> type[Choice]:
     ]
     answer = {
         "type": "object",
-        "properties": {"answer": {"type": "string", "maxLength": 2_000}},
+        "properties": {"answer": {"type": "string", "maxLength": 400}},
         "required": ["answer"],
     }
 
     class Chosen(Choice):
         @classmethod
         def model_json_schema(cls, *_: Any, **__: Any) -> Json:
-            return {"anyOf": [*forms, answer]}
+            return {"anyOf": [*forms, answer] if answers or not forms else forms}
 
     return Chosen
 

@@ -58,7 +58,17 @@ async def save_note(input: Note, bench: Bench) -> Report:
     return Report(text="saved")
 
 
-TOOLS = (weather, read_page, save_note)
+class Nothing(BaseModel):
+    pass
+
+
+@tool(title="Clock")
+async def town_clock(input: Nothing, bench: Bench) -> Report:
+    """Tell the hour."""
+    return Report(text="12:00")
+
+
+TOOLS = (weather, read_page, save_note, town_clock)
 
 
 @asynccontextmanager

@@ -73,10 +73,17 @@ async def test_a_served_model_calls_several_tools_at_once(settings: Settings) ->
         first, second = (body for body, _ in served.seen)
     assert calls_of(events) == [("weather", True), ("weather", True)]
     assert "".join(event.text for _, event in events if isinstance(event, Token)).strip() == "Rain in both."
-    assert {each["function"]["name"] for each in first["tools"]} == {"weather", "read_page", "save_note"}
+    assert {each["function"]["name"] for each in first["tools"]} == {"weather", "read_page", "save_note", "town_clock"}
     assert [each["role"] for each in second["messages"]] == ["system", "user", "assistant", "tool", "tool"]
     assert "Rain in Delhi." in second["messages"][-1]["content"]
     assert ending(events).usage.prompt_tokens == 22
+
+
+async def test_a_tool_that_is_named_and_needs_nothing_costs_no_choice(settings: Settings) -> None:
+    async with assistant(settings, [say("It is noon.")]) as runs:
+        events = await told(runs, "What time does the town clock show?")
+    assert calls_of(events) == [("town_clock", True)]
+    assert (answer_of(events).text, ending(events).usage.chat_calls) == ("It is noon.", 1)
 
 
 BAD_TURNS: dict[str, list[dict[str, Any]]] = {
