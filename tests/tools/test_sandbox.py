@@ -131,6 +131,17 @@ async def test_a_dead_warden_is_replaced(place: Settings) -> None:
     assert warden().pid != old
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes a real-time process")
+async def test_a_warden_of_a_real_time_host_is_an_ordinary_process(place: Settings) -> None:
+    psutil.Process(warden().pid).kill()
+    await asyncio.sleep(0.2)
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    try:
+        assert (await run(Program(command=["true"], limits=SMALL), place)).ok
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 async def test_a_killed_host_takes_its_runs_along(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys; from pathlib import Path; from tests.tools.sandboxed import fresh; "

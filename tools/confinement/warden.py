@@ -28,6 +28,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 def serve(host: socket.socket) -> None:
     """Hand each run to a keeper that is ready, and make the next one ready, until the host closes the socket."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # a host as root may have become a real-time process (an AV1 encoder does that), which no control group takes in
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     _warm_up()
     spare = _spare(host)
     while True:
