@@ -14,7 +14,7 @@ demo: setup ## Set up, fetch the small models, ingest a video and documents, ask
 test: $(BIN)/.test ## Set up and run every check and test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports && $(BIN)/mypy
 	$(BIN)/sutradhar models fetch && $(BIN)/sutradhar models fetch sample-media smollm2-135m-instruct
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 setup: $(BIN)/.default ## Install the embedded default from the hashed lock
 

@@ -219,6 +219,11 @@ TAKING: dict[str, tuple[str, Callable[[Ran], bool]]] = {
         "import mmap\nx = mmap.mmap(-1, 1 << 30)\nfor at in range(0, 1 << 30, 4096):\n    x[at] = 1",
         lambda ran: ran.killed == "memory",
     ),
+    "shared memory of a child": (
+        "import mmap, os, time\nif os.fork() == 0:\n    x = mmap.mmap(-1, 1 << 30)\n"
+        "    for at in range(0, 1 << 30, 4096):\n        x[at] = 1\ntime.sleep(60)",
+        lambda ran: ran.killed == "memory" and ran.wall_seconds < 2,
+    ),
     "disk": (
         "import itertools\ntry:\n    for n in itertools.count():\n"
         "        open(f'/tmp/{n}', 'wb').write(b'x' * (1 << 20))\n"

@@ -50,6 +50,7 @@ class Stage:
         self._open = {"stdout", "stderr", "status"}
         self._texts = {name: bytearray() for name in self._open}
         self._limits: Limits
+        self._control = control
         self._closed = False
         self._began = 0.0
         self.truncated = False
@@ -66,7 +67,7 @@ class Stage:
         if self._process == 0:
             os.close(self._orders)
             ends = [self._stdin, *(writing for _, writing in pipes.values()), self._seccomp]
-            self._become(control, ends, waiting, ours)
+            self._become(ends, waiting, ours)
         os.close(waiting)
         for name, (reading, writing) in pipes.items():
             os.close(writing)
@@ -94,15 +95,14 @@ class Stage:
             file.write(json.dumps(orders).encode())
         self._orders = -1
 
-    @staticmethod
-    def _become(control: Group, ends: list[int], waiting: int, keeper: int) -> NoReturn:
+    def _become(self, ends: list[int], waiting: int, keeper: int) -> NoReturn:
         try:
             # out of the way first, so that none is overwritten before it has been handed on
             moved = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 32) for end in (*ends, waiting)]
             for number, end in enumerate(moved[:-1]):
                 os.dup2(end, number)
             os.setpgid(0, 0)
-            control.join()
+            self._control.join()
             with os.fdopen(moved[-1], "rb") as file:
                 text = file.read()
             if not text:
@@ -188,7 +188,8 @@ class Stage:
         used = measure(first, self._limits["memory"])
         self.peak_memory = max(self.peak_memory, used.memory)
         self.cpu_seconds = max(self.cpu_seconds, used.cpu_seconds)
-        if used.memory > self._limits["memory"]:
+        # the kernel ends one process of a group that is too large; the others may then wait for it until time is up
+        if used.memory > self._limits["memory"] or self._control.starved():
             self.killed = self.killed or "memory"
         elif used.cpu_seconds > self._limits["cpu_seconds"]:
             self.killed = self.killed or "cpu"
