@@ -19,7 +19,7 @@ from tools.looking import find_objects as find_objects_tool
 from tools.looking import read_text as read_text_tool
 from tools.vision import Box
 
-VERSION = "1"
+VERSION = "2"
 _SURE = 0.5
 _WINDOW = 30.0
 _IRREGULAR = {"person": "persons", "mouse": "mice", "knife": "knives", "sheep": "sheep", "scissors": "scissors"}

@@ -151,6 +151,20 @@ def test_ocr_reads_a_slide_line_by_line(engine: Engine) -> None:
     assert [line.box[1] for line in found] == pytest.approx([0.21, 0.33, 0.45], abs=0.03)
 
 
+def test_ocr_enlarges_what_is_small_and_tells_places_on_the_image_it_was_given(engine: Engine) -> None:
+    image = slide(200, 120, ["Small harbour"], 9)
+    (found,) = engine("pp-ocrv6-small").read([image])
+    assert [line.text for line in found] == ["Small harbour"]
+    assert inside(found[0].box, (0.05, 0.15, 0.6, 0.35))
+
+
+def test_ocr_reads_small_print_of_a_large_frame(engine: Engine) -> None:
+    """Lines are found on a copy of less than half the size, on which nobody could read them."""
+    lines = ["Platform twelve departs", "Please keep your luggage"]
+    (found,) = engine("pp-ocrv6-small").read([slide(1920, 1080, lines, 16)])
+    assert [line.text for line in found] == lines
+
+
 def test_ocr_knows_colours_by_their_names(engine: Engine) -> None:
     image = Image.new("RGB", (640, 200), (150, 0, 0))
     ImageDraw.Draw(image).text(
