@@ -175,11 +175,8 @@ async def read(state: Lane, runtime: Runtime[Context]) -> State:
                 missed.append(made)
     pages = [each for each in state["leads"] if each[1].place != "memory"]
     if pages and _used(context) <= READ_UNTIL:
-        try:
-            sources, unread = await read_pages(bench, pages)
-            done, missed = done + sources, missed + unread
-        except SutradharError as error:
-            missed += [Missed(what=lead.key, reason=error.message) for _, lead in pages]
+        sources, unread = await read_pages(bench, pages)
+        done, missed = done + sources, missed + unread
     return {"read": done, "missed": missed}
 
 

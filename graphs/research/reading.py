@@ -19,6 +19,8 @@ from tools.web.pages import FetchInput, Page, fetch_page
 NEIGHBOUR_SECONDS = 20.0
 _HITS = 8
 _PASSAGES = 400
+_PAGES = 20
+"""Pages of one fetch, as many as the tool takes."""
 
 
 async def read_memory(bench: Bench, plan: Plan, n: int, lead: Lead) -> Source | Missed:
@@ -65,14 +67,21 @@ async def read_pages(bench: Bench, leads: Sequence[tuple[int, Lead]]) -> tuple[l
         some = {lead.key: (n, lead) for n, lead in leads if (lead.place == "given") == given}
         if not some:
             continue
-        told = await bench.call(fetch_page, FetchInput(urls=list(some)[:20], given=given))
-        missed += [Missed(what=each.asked, reason=each.reason) for each in told.unread]
-        for page in told.pages:
-            made = await _page_source(bench, *some[page.asked], page)
-            if isinstance(made, Source):
-                read.append(made)
-            else:
-                missed.append(made)
+        urls = list(some)
+        for start in range(0, len(urls), _PAGES):
+            asked = FetchInput(urls=urls[start : start + _PAGES], given=given)
+            try:
+                told = await bench.call(fetch_page, asked)
+            except SutradharError as error:
+                missed += [Missed(what=url, reason=error.message) for url in asked.urls]
+                continue
+            missed += [Missed(what=each.asked, reason=each.reason) for each in told.unread]
+            for page in told.pages:
+                made = await _page_source(bench, *some[page.asked], page)
+                if isinstance(made, Source):
+                    read.append(made)
+                else:
+                    missed.append(made)
     return read, missed
 
 

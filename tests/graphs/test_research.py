@@ -10,7 +10,8 @@ import pytest
 
 from graphs.events import AgentEvent, Answer, Step
 from graphs.research.passages import normal
-from graphs.research.state import Research
+from graphs.research.reading import read_pages
+from graphs.research.state import Lead, Research
 from tests.graphs.conftest import ending, heard
 from tests.graphs.research_home import DAM, SUMMARY, researched, researching
 from tests.graphs.temporal_home import segment, spoken
@@ -233,6 +234,17 @@ async def test_what_cannot_be_read_is_replaced_and_told(settings: Settings, web:
         answer, _ = await researched(runs, sources=2)
     assert len(answer.citations) == 2
     assert sum("/gone" in each or "/odd/picture" in each for each in result(answer).missing) == 2
+
+
+async def test_every_one_of_many_pages_is_read_or_told(settings: Settings, web: Web) -> None:
+    """More than one fetch takes at a time, and one reader more than that."""
+    leads = [
+        (n, Lead(place="given", key=f"{web.url}/{path}", title=path, question=0, rank=n))
+        for n, path in enumerate([f"gone/{each}" for each in range(24)] + ["herald"], 1)
+    ]
+    async with open_bench(settings_for(settings, web)) as bench:
+        read, missed = await read_pages(bench, leads)
+    assert ([each.n for each in read], len(missed)) == ([25], 24)
 
 
 async def test_spent_tokens_end_with_the_report(settings: Settings, web: Web) -> None:
