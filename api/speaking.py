@@ -20,21 +20,21 @@ from tools.speaking import (
     LETTERS,
     Speech,
     Swap,
-    SynthesizeInput,
     Voices,
     VoicesInput,
     Wish,
     encoded,
     heard,
+    kept,
     list_voices,
     saying,
     swaps,
-    synthesize,
 )
 from tools.voice.checking import Check
 from tools.voice.encoding import CODINGS, Encoder, Format
 from tools.voice.saying import FASTEST, SLOWEST, Saying
 from tools.voice.sound import RATE
+from tools.voice.together import speak_ahead
 
 router = APIRouter(tags=["speech"])
 T = TypeVar("T")
@@ -115,10 +115,8 @@ async def speak_batch(asked: BatchRequest, request: Request, bench: BenchDep) ->
     if (letters := sum(map(len, asked.texts))) > _BATCH_LETTERS:
         raise TooLarge(f"The texts have {letters:,} letters, the limit is {_BATCH_LETTERS:,}.", param="texts")
     # the same wish for all: what is wrong with it is told once, before anything is spoken
-    wish = asked.model_dump(include=set(Wish.model_fields))
     await asyncio.to_thread(saying, bench, asked, "1")
-    inputs = [SynthesizeInput(text=text, **wish) for text in asked.texts]
-    done = await _unless_gone(request, two_at_a_time(bench, inputs, inline=asked.inline))
+    done = await _unless_gone(request, two_at_a_time(bench, asked.texts, asked, inline=asked.inline))
     failed = sum(each.error is not None for each in done)
     return Batch(items=done, spoken=len(done) - failed, failed=failed)
 
@@ -205,9 +203,11 @@ def _event(chunk: bytes) -> bytes:
     return f"data: {json.dumps(data)}\n\n".encode()
 
 
-async def _item(bench: Bench, index: int, input: SynthesizeInput, *, inline: bool) -> BatchItem:
+async def _item(bench: Bench, index: int, said: Saying | SutradharError, wish: Wish, *, inline: bool) -> BatchItem:
     try:
-        speech = await bench.call(synthesize, input)
+        if isinstance(said, SutradharError):
+            raise said
+        speech = await kept(bench, said, wish)
         data = await bench.media.read(speech.media) if inline else b""
     except SutradharError as error:
         return BatchItem(index=index, error=error.body()["error"])
@@ -215,15 +215,24 @@ async def _item(bench: Bench, index: int, input: SynthesizeInput, *, inline: boo
     return BatchItem(index=index, url=f"/api/v1/media/{speech.media}", audio=audio, speech=speech)
 
 
-async def two_at_a_time(bench: Bench, inputs: list[SynthesizeInput], *, inline: bool) -> list[BatchItem]:
-    """While one text is spoken, the one before is resampled and kept."""
+async def two_at_a_time(bench: Bench, texts: list[str], wish: Wish, *, inline: bool) -> list[BatchItem]:
+    """While one text is spoken, the one before is resampled and kept; an engine that batches speaks all first."""
     slots = asyncio.Semaphore(2)
+    sayings = await asyncio.to_thread(lambda: [_saying(bench, wish, text) for text in texts])
+    await speak_ahead(bench, [said for said in sayings if isinstance(said, Saying)])
 
-    async def one(index: int, input: SynthesizeInput) -> BatchItem:
+    async def one(index: int, said: Saying | SutradharError) -> BatchItem:
         async with slots:
-            return await _item(bench, index, input, inline=inline)
+            return await _item(bench, index, said, wish, inline=inline)
 
-    return list(await asyncio.gather(*(one(index, input) for index, input in enumerate(inputs))))
+    return list(await asyncio.gather(*(one(index, said) for index, said in enumerate(sayings))))
+
+
+def _saying(bench: Bench, wish: Wish, text: str) -> Saying | SutradharError:
+    try:
+        return saying(bench, wish, text)
+    except SutradharError as error:
+        return error
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -35,7 +35,8 @@ class File(_Frozen):
 class Row(_Frozen):
     """One model: what it can do, where its weights come from, what it needs, and what serves in its place.
 
-    `aliases` are other names that people know it by; case does not matter in names.
+    `aliases` are other names that people know it by; case does not matter in names. A row that is `on_request` is not
+    fetched in passing: nobody is sent to it before somebody fetched it, or asked for it by name.
 
     `engine` is `module:Class`; an empty engine means that none is written yet and `note` says so. `memory` is GB
     on the device, `rate` Hz of its native audio, `context` tokens, `load_seconds` a first guess that is replaced by
@@ -63,6 +64,7 @@ class Row(_Frozen):
     trust_remote_code: bool = False
     aliases: list[str] = []
     named_by_owner: bool = False
+    on_request: bool = False
     status: Status = "ready"
     replaces: list[str] = []
     replaced_by: str | None = None

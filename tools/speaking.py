@@ -137,7 +137,11 @@ def _errors(found: Check) -> float:
 @tool(title="Speak")
 async def synthesize(input: SynthesizeInput, bench: Bench) -> Speech:
     """Say a text aloud in English or an Indian language; the sound is kept as a medium."""
-    said = await asyncio.to_thread(saying, bench, input, input.text)
+    return await kept(bench, await asyncio.to_thread(saying, bench, input, input.text), input)
+
+
+async def kept(bench: Bench, said: Saying, input: Wish) -> Speech:
+    """A text spoken, and its sound kept as a medium."""
     found: Check | None = None
     if input.check:
         sound, found = await heard(bench, said)

@@ -15,7 +15,7 @@ from api.speaking import chunks, two_at_a_time
 from tools.bench import Bench
 from tools.open import open_bench
 from tools.settings import Settings
-from tools.speaking import SynthesizeInput, VoicesInput, Wish, list_voices, saying, swaps
+from tools.speaking import VoicesInput, Wish, list_voices, saying, swaps
 from tools.voice import Pcm, Phonemizer, SpeakOptions, TextToSpeech
 from tools.voice.casting import Role
 from tools.voice.checking import check
@@ -153,15 +153,15 @@ async def _batch(bench: Bench, rounds: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for engine, text in (("kokoro-82m", ENGLISH), ("espeak-ng", tuple(SAID["ta"] for _ in range(8)))):
         language = "en" if engine == "kokoro-82m" else "ta"
-        inputs = [SynthesizeInput(text=each, language=language) for each in text]
+        wish = Wish(language=language)
         alone, together = list[float](), list[float]()
         for _ in range(rounds if engine == "espeak-ng" else 1):
             began = time.perf_counter()
-            for each in inputs:
-                await two_at_a_time(bench, [each], inline=False)
+            for each in text:
+                await two_at_a_time(bench, [each], wish, inline=False)
             alone.append(time.perf_counter() - began)
             began = time.perf_counter()
-            await two_at_a_time(bench, inputs, inline=False)
+            await two_at_a_time(bench, list(text), wish, inline=False)
             together.append(time.perf_counter() - began)
         figures[f"{engine}_batch_ratio"] = round(statistics.median(alone) / statistics.median(together), 3)
     return figures

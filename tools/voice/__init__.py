@@ -58,10 +58,14 @@ class Sound:
 
 
 class TextToSpeech(Protocol):
+    needs: ClassVar[tuple[str, ...]]
+    """Packages that the default install does not have; without them nobody is sent to it unasked."""
     emotions: ClassVar[frozenset[str]]
     """The emotions that the engine itself can act; for the others its caller bends pitch, speed and energy."""
     bends_pitch: ClassVar[bool]
     """Whether it heeds `SpeakOptions.pitch`."""
+    bends_speed: ClassVar[bool]
+    """Whether it heeds `SpeakOptions.speed`; for one that does not, its caller stretches the sound."""
 
     @staticmethod
     def voices(row: Row) -> list[Voice]:
@@ -70,6 +74,17 @@ class TextToSpeech(Protocol):
 
     def speak(self, text: str, options: SpeakOptions) -> Iterator[Sound]:
         """A sentence or two as sound, in parts as soon as they are there."""
+        ...
+
+
+class Together(TextToSpeech, Protocol):
+    """An engine that says many texts faster at once than one after another."""
+
+    batch: ClassVar[int]
+    """Most texts of one call."""
+
+    def speak_all(self, texts: list[str], options: SpeakOptions) -> list[Sound]:
+        """Each text as one sound, in order."""
         ...
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from tools.bench import Bench
 from tools.catalog import Row
 from tools.errors import InvalidInput, NotInstalled
 from tools.isolation.child import find
 from tools.languages import tell_language
+from tools.store import WeightStore
 from tools.voice import TEXT_TO_SPEECH, Gender, Voice
 from tools.voice.text.scripts import SCRIPT
 
@@ -105,8 +107,18 @@ def _reads(role: Role, language: str) -> bool:
 
 
 def rows(bench: Bench) -> Iterator[Row]:
-    """The engines of the profile, in its order."""
-    return (choice.row for choice in bench.candidates(TEXT_TO_SPEECH))
+    """The engines of the profile, in its order; one that is fetched on request only once it is here."""
+    store = WeightStore(bench.settings.cache, offline=True)
+    return (
+        choice.row
+        for choice in bench.candidates(TEXT_TO_SPEECH)
+        if not choice.row.on_request or (_has_packages(choice.row) and not store.missing(choice.row))
+    )
+
+
+def _has_packages(row: Row) -> bool:
+    # an interpreter of its own has its own packages
+    return row.python is not None or all(find_spec(each) for each in find(row.engine).needs)
 
 
 def voices_of(row: Row) -> list[Voice]:

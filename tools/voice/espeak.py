@@ -53,8 +53,10 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 class Espeak:
     """Both of eSpeak's halves. The row's files are the library and its folder of data."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
     emotions: ClassVar[frozenset[str]] = frozenset()
     bends_pitch: ClassVar[bool] = True
+    bends_speed: ClassVar[bool] = True
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         library = files["libespeak-ng.so"]

@@ -54,8 +54,10 @@ _BRITISH = {"e^ə": "ɛː", "iə": "ɪə", "ə^ʊ": "Q", "ɚ": "ə"}
 class Kokoro:
     """The row's files are the model and one file of styles for each voice."""
 
+    needs: ClassVar[tuple[str, ...]] = ()
     emotions: ClassVar[frozenset[str]] = frozenset()
     bends_pitch: ClassVar[bool] = False
+    bends_speed: ClassVar[bool] = True
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         (weights,) = [path for name, path in files.items() if name.endswith(".onnx")]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from tools.bench import Bench
 from tools.capability import Lease
 from tools.errors import EngineFailed, InvalidInput, NotInstalled
 from tools.isolation.child import find
-from tools.voice import Emotion, Pcm, Phonemizer, SpeakOptions, TextToSpeech
+from tools.voice import Emotion, Pcm, Phonemizer, Sound, SpeakOptions, TextToSpeech
 from tools.voice.casting import Cast, Role
-from tools.voice.sound import PROSODY, RATE, finish, silence
+from tools.voice.sound import PROSODY, RATE, Prosody, finish, silence
 from tools.voice.text import Prepared, Span, prepare
 from tools.voice.text.scripts import devanagari_as_kannada
 
@@ -33,6 +34,8 @@ class Saying:
         self.speed = speed
         self.prepared = prepared(text, cast.language)
         self.rates = set[int]()
+        self.ahead = dict[tuple[str, str], Sound]()
+        """What was spoken before it is asked for, by row and text."""
 
     @property
     def bent(self) -> bool:
@@ -52,7 +55,7 @@ class Saying:
             role = self.cast.lead
             try:
                 sounds = list[Pcm]()
-                for role, text, spans in self._turns(sentence):
+                for role, text, spans in self.turns(sentence):
                     sounds += [await self._turn(engines, role, text, spans, rate), silence(_JOIN, rate)]
                 sound = np.concatenate(sounds[:-1])
                 if fault := faulty(sound, rate, sum(len(span.text) for span in sentence), self.speed):
@@ -65,7 +68,7 @@ class Saying:
                     # nobody else can: the first reason says more than that
                     raise failure from None
 
-    def _turns(self, sentence: list[Span]) -> list[tuple[Role, str, list[Span]]]:
+    def turns(self, sentence: list[Span]) -> list[tuple[Role, str, list[Span]]]:
         """The sentence by who reads it; a voice that takes phonemes reads stretches of many languages in one breath."""
         turns = list[tuple[Role, str, list[Span]]]()
         for span in sentence:
@@ -76,29 +79,46 @@ class Saying:
                 turns.append((role, span.text, [span]))
         return turns
 
-    async def _turn(self, engines: "_Engines", role: Role, text: str, spans: list[Span], rate: int) -> Pcm:
-        lease = await engines.lease(role.row.id)
-        acts = self.emotion in find(role.row.engine).emotions
-        prosody = PROSODY["neutral" if acts else self.emotion]
-        bends = not find(role.row.engine).bends_pitch
-        phonemes = await self._phonemes(engines, role, spans)
-        options = SpeakOptions(
+    def manner(self, role: Role) -> SpeakOptions:
+        """How a role is to speak, as far as its engine heeds it; what it does not is done to the sound afterwards."""
+        engine = find(role.row.engine)
+        prosody, acts = self._prosody(role)
+        return SpeakOptions(
             voice=role.voice,
             language=role.language,
-            speed=self.speed * prosody.speed / (prosody.pitch if bends else 1.0),
-            pitch=1.0 if bends else prosody.pitch,
+            speed=self._speed(role) if engine.bends_speed else 1.0,
+            pitch=prosody.pitch if engine.bends_pitch else 1.0,
             emotion=self.emotion if acts else "neutral",
-            phonemes=phonemes,
         )
-        text = devanagari_as_kannada(text) if self.cast.language == "sa" and role.language == "kn" else text
+
+    def _prosody(self, role: Role) -> tuple[Prosody, bool]:
+        acts = self.emotion in find(role.row.engine).emotions
+        return PROSODY["neutral" if acts else self.emotion], acts
+
+    def _speed(self, role: Role) -> float:
+        prosody, _ = self._prosody(role)
+        # a pitch that is made by playing faster is made up for by speaking slower
+        return self.speed * prosody.speed / (1.0 if find(role.row.engine).bends_pitch else prosody.pitch)
+
+    async def _turn(self, engines: "_Engines", role: Role, text: str, spans: list[Span], rate: int) -> Pcm:
+        text = as_read(role, text, self.cast.language)
+        spoken = self.ahead.pop((role.row.id, text), None)
+        if spoken is None:
+            spoken = await self._spoken(engines, role, text, spans)
+        self.rates.add(spoken.rate)
+        engine, (prosody, _) = find(role.row.engine), self._prosody(role)
+        bent = 1.0 if engine.bends_pitch else prosody.pitch
+        speed = 1.0 if engine.bends_speed else self._speed(role)
+        return await asyncio.to_thread(finish, spoken.samples, spoken.rate, prosody, bent=bent, speed=speed, to=rate)
+
+    async def _spoken(self, engines: "_Engines", role: Role, text: str, spans: list[Span]) -> Sound:
+        lease = await engines.lease(role.row.id)
+        options = replace(self.manner(role), phonemes=await self._phonemes(engines, role, spans))
         sounds, own = list[Pcm](), role.row.rate or RATE
         async for each in lease.stream(TextToSpeech.speak, text, options):
             sounds.append(each.samples)
             own = each.rate
-        self.rates.add(own)
-        whole = np.concatenate(sounds) if sounds else np.zeros(0, np.float32)
-        bent = prosody.pitch if bends else 1.0
-        return await asyncio.to_thread(finish, whole, own, prosody, bent=bent, to=rate)
+        return Sound(np.concatenate(sounds) if sounds else np.zeros(0, np.float32), own)
 
     async def _phonemes(self, engines: "_Engines", role: Role, spans: list[Span]) -> str:
         maker = role.row.options.get("phonemes")
@@ -106,6 +126,11 @@ class Saying:
             return ""
         lease: Lease[Phonemizer] = await engines.lease(str(maker))
         return " ".join([await lease.call(Phonemizer.phonemes, span.text, span.language) for span in spans])
+
+
+def as_read(role: Role, text: str, language: str) -> str:
+    """The text in the letters that the role reads."""
+    return devanagari_as_kannada(text) if language == "sa" and role.language == "kn" else text
 
 
 class _Engines:

@@ -21,8 +21,10 @@ class ScriptedVoice:
     that it takes for a text, and `log` a file to which it writes what it was given.
     """
 
+    needs: ClassVar[tuple[str, ...]] = ()
     emotions: ClassVar[frozenset[str]] = frozenset({"happy"})
     bends_pitch: ClassVar[bool] = True
+    bends_speed: ClassVar[bool] = True
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         self._options = row.options
