@@ -13,6 +13,7 @@ from typing import Any
 from filelock import AsyncFileLock
 
 from tools.catalog import File, Row
+from tools.conversion import CONVERT, convert
 from tools.errors import InvalidInput, NotInstalled
 from tools.events import Emit, ModelEvent, ignore
 from tools.sources import SourceFailed
@@ -43,18 +44,18 @@ class WeightStore:
         return [file for file in row.files if not _is_verified(self._path(row, file), file, record.get(file.name))]
 
     def size(self, row: Row) -> int:
-        """Bytes that the row takes on the disk, with what an interrupted download left."""
-        folders = (self.folder(row), self._archives(row))
+        """Bytes that the row takes on the disk, with what was made of it and what an interrupted download left."""
+        folders = (self.folder(row), self._converted(row), self._archives(row))
         return sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
 
     async def remove(self, row: Row) -> None:
         """Delete the row's files; sources that are local paths are left alone."""
         async with self._lock(row):
-            for folder in (self.folder(row), self._archives(row)):
+            for folder in (self.folder(row), self._converted(row), self._archives(row)):
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def ensure(self, row: Row, emit: Emit = ignore) -> dict[str, Path]:
-        """The row's files by name, fetching what is missing.
+        """The row's files by name, fetching what is missing; of a row that converts, those of the converted folder.
 
         Raises `NotInstalled` when a file cannot be had: offline, no network, or no source with the right bytes.
         """
@@ -63,7 +64,12 @@ class WeightStore:
                 # another process may have fetched them while this one waited
                 if missing := await asyncio.to_thread(self.missing, row):
                     await self._fetch(row, missing, emit)
-        return {file.name: self._path(row, file) for file in row.files}
+        files = {file.name: self._path(row, file) for file in row.files}
+        if CONVERT not in row.options:
+            return files
+        async with self._lock(row):
+            digests = {name: entry["sha256"] for name, entry in self._read_record(row).items() if name in files}
+            return await convert(row, files, digests, self._converted(row), emit)
 
     async def _fetch(self, row: Row, missing: list[File], emit: Emit) -> None:
         missing = [file for file in missing if not await self._adopt(row, file)]
@@ -131,6 +137,9 @@ class WeightStore:
 
     def _archives(self, row: Row) -> Path:
         return self._root / "archives" / row.id
+
+    def _converted(self, row: Row) -> Path:
+        return self._root / "converted" / row.id
 
     def _lock(self, row: Row) -> AsyncFileLock:
         folder = self._root / "weights"
