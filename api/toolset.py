@@ -11,6 +11,7 @@ ROOMS = (
     "tools.listening",
     "tools.speaking",
     "tools.looking",
+    "tools.translating",
     "tools.embedding_tools",
     "tools.web.searching",
     "tools.writing.measure",

@@ -71,7 +71,7 @@ class Registries:
         app.router.add_get("/simple/{name}/", self._simple)
         app.router.add_get("/npm/{name:.+}", self._npm)
         app.router.add_get("/files/{name}", self._file)
-        app.router.add_route("*", "/{repo:[^/]+/[^/]+}/resolve/{revision}/{path:.+}", self._hub)
+        app.router.add_route("*", "/{repo:(?:datasets/)?[^/]+/[^/]+}/resolve/{revision}/{path:.+}", self._hub)
         app.router.add_get("/cdn/{key:.+}", self._cdn)
         return app
 

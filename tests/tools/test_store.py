@@ -340,3 +340,17 @@ async def test_a_full_disk_is_told_before_the_download(tmp_path: Path, shelves: 
     with pytest.raises(NotInstalled, match="SUTRADHAR_CACHE"):
         await WeightStore(tmp_path).ensure(row(huge))
     assert shelves.asked == {}
+
+
+async def test_files_come_out_of_an_archive_in_a_data_set(tmp_path: Path, shelves: Registries) -> None:
+    archive = tarball({"model-v1/ct2/model.bin": MODEL, "model-v1/ct2/vocab/model.SRC": SECOND})
+    shelves.hub["datasets/owner/corpus/more/model.tar.gz"] = archive
+    source = "hf:datasets/owner/corpus@main/more/model.tar.gz"
+    wanted = row(
+        model(f"{source}!ct2/model.bin"), File(name="vocab/model.SRC", sources=[f"{source}!ct2/vocab/model.SRC"])
+    )
+    files = await WeightStore(tmp_path, hub=shelves.url).ensure(wanted)
+    assert (files["model.bin"].read_bytes(), files["vocab/model.SRC"].read_bytes()) == (MODEL, SECOND)
+    assert shelves.asked["datasets/owner/corpus/more/model.tar.gz"] == 1
+    with pytest.raises(NotInstalled, match=r"has no 'ct2/absent'"):
+        await WeightStore(tmp_path / "other", hub=shelves.url).ensure(row(model(f"{source}!ct2/absent")))

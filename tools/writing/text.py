@@ -30,12 +30,17 @@ def sentences(text: str) -> list[str]:
     found, start = list[str](), 0
     for end in _SENTENCE_END.finditer(text):
         piece = text[start : end.end()].strip()
-        if not piece or _ABBREVIATION.search(piece):
+        if not piece or is_abbreviated(piece):
             continue
         found.append(piece)
         start = end.end()
     rest = text[start:].strip()
     return [*found, rest] if rest else found
+
+
+def is_abbreviated(text: str) -> bool:
+    """Whether the full stop at its end belongs to an abbreviation."""
+    return bool(_ABBREVIATION.search(text))
 
 
 @dataclass(frozen=True)
