@@ -84,8 +84,8 @@ class Fetching:
         """Join the parts of a source into `to` and return its sha256; raises `SourceFailed` when that is wrong."""
         parts = parse_source(source)
         if len(parts) == 1 and parts[0].scheme == "file":
-            archive, inside = _opened(parts[0])
-            return await asyncio.to_thread(_take_out if inside else _link, archive, inside, file, to)
+            local, inside = _opened(parts[0])
+            return await asyncio.to_thread(_take_out if inside else _link, local, inside, file, to)
         wanted = file.sha256 if len(parts) == 1 else None
         archives = [self._archive(part, wanted) for part in parts]
         joined = _Joined(to, file)
