@@ -71,7 +71,7 @@ class Bench:
             choice = self.catalog.resolve(model)
             if choice.row.capability != capability.name:
                 raise InvalidInput(f"{model!r} does {choice.row.capability}, not {capability.name}.", param="model")
-            return choice
+            return self.catalog.of_language(choice, language)
         skipped = list[str]()
         for choice in self.candidates(capability):
             if language is None or not choice.row.languages or language in choice.row.languages:

@@ -179,6 +179,17 @@ class Catalog(_Frozen):
             row = self.row(row.replaced_by)
         return Choice(row=row, asked=asked, reason=" ".join(reasons))
 
+    def of_language(self, choice: Choice, language: str | None) -> Choice:
+        """Of a family with one model per language, named `family` and `family-ta`, the one for this language."""
+        row = choice.row
+        if language is None or not row.languages or language in row.languages:
+            return choice
+        sibling = self._by_name.get(f"{row.id}-{language}".lower())
+        if sibling is None or sibling.capability != row.capability or sibling.status != "ready":
+            return choice
+        reason = f"{row.title} knows {', '.join(row.languages)}; its sister for {language!r} serves."
+        return Choice(row=sibling, asked=choice.asked, reason=f"{choice.reason} {reason}".strip())
+
 
 def load_catalog() -> Catalog:
     """Read and check the catalogue that ships with the package."""

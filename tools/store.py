@@ -16,11 +16,14 @@ from tools.catalog import File, Row
 from tools.conversion import CONVERT, convert
 from tools.errors import InvalidInput, NotInstalled
 from tools.events import Emit, ModelEvent, ignore
+from tools.onnx_session import external_files
 from tools.sources import SourceFailed
 from tools.sources.archive import is_pickle
 from tools.sources.fetching import Fetching, Gauge
 
 _RECORD = "verified.json"
+_EXTERNAL = "external"
+"""The option of a row that names an ONNX graph whose weights lie in files beside it, which only the graph lists."""
 
 
 class WeightStore:
@@ -59,17 +62,23 @@ class WeightStore:
 
         Raises `NotInstalled` when a file cannot be had: offline, no network, or no source with the right bytes.
         """
-        if await asyncio.to_thread(self.missing, row):
-            async with self._lock(row):
-                # another process may have fetched them while this one waited
-                if missing := await asyncio.to_thread(self.missing, row):
-                    await self._fetch(row, missing, emit)
-        files = {file.name: self._path(row, file) for file in row.files}
+        files = await self._complete(row, emit)
+        if (graph := str(row.options.get(_EXTERNAL, ""))) in files:
+            row = await asyncio.to_thread(_with_external, row, graph, files[graph])
+            files = await self._complete(row, emit)
         if CONVERT not in row.options:
             return files
         async with self._lock(row):
             digests = {name: entry["sha256"] for name, entry in self._read_record(row).items() if name in files}
             return await convert(row, files, digests, self._converted(row), emit)
+
+    async def _complete(self, row: Row, emit: Emit) -> dict[str, Path]:
+        if await asyncio.to_thread(self.missing, row):
+            async with self._lock(row):
+                # another process may have fetched them while this one waited
+                if missing := await asyncio.to_thread(self.missing, row):
+                    await self._fetch(row, missing, emit)
+        return {file.name: self._path(row, file) for file in row.files}
 
     async def _fetch(self, row: Row, missing: list[File], emit: Emit) -> None:
         missing = [file for file in missing if not await self._adopt(row, file)]
@@ -159,6 +168,16 @@ class WeightStore:
         part = self.folder(row) / f".{_RECORD}.{os.getpid()}"
         part.write_text(json.dumps(record, indent=1), encoding="utf-8")
         part.replace(self.folder(row) / _RECORD)
+
+
+def _with_external(row: Row, graph: str, path: Path) -> Row:
+    sources = next(file.sources for file in row.files if file.name == graph)
+    beside = [
+        File(name=name, sources=[source.removesuffix(graph) + name for source in sources])
+        for name in external_files(path)
+        if name not in {file.name for file in row.files}
+    ]
+    return row.model_copy(update={"files": [*row.files, *beside]})
 
 
 def _is_verified(path: Path, file: File, seen: Any) -> bool:

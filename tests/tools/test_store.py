@@ -354,3 +354,40 @@ async def test_files_come_out_of_an_archive_in_a_data_set(tmp_path: Path, shelve
     assert shelves.asked["datasets/owner/corpus/more/model.tar.gz"] == 1
     with pytest.raises(NotInstalled, match=r"has no 'ct2/absent'"):
         await WeightStore(tmp_path / "other", hub=shelves.url).ensure(row(model(f"{source}!ct2/absent")))
+
+
+def hoard(folder: Path, **members: bytes) -> Path:
+    archive = folder / "models.zip"
+    archive.write_bytes(wheel(**members))
+    return archive
+
+
+async def test_a_member_of_a_local_archive_is_taken_out(tmp_path: Path) -> None:
+    archive = hoard(tmp_path, inside__model_DOT_bin=MODEL)
+    store, wanted = WeightStore(tmp_path / "cache", offline=True), row(model(f"file:{archive}!inside/model.bin"))
+    assert (await store.ensure(wanted))["model.bin"].read_bytes() == MODEL
+    assert bytes_under(tmp_path / "cache") == {"weights/tiny/model.bin", "weights/tiny/verified.json"}
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("models.zip!inside/other.bin", "has no 'inside/other.bin'"),
+        ("models.zip!../model.bin", "has no"),
+        ("absent.zip!inside/model.bin", "is not there"),
+        ("broken.zip!inside/model.bin", "broken"),
+    ],
+)
+async def test_what_a_local_archive_cannot_give_is_said(tmp_path: Path, source: str, why: str) -> None:
+    hoard(tmp_path, inside__model_DOT_bin=MODEL)
+    (tmp_path / "broken.zip").write_bytes(b"PK no")
+    with pytest.raises(NotInstalled, match=why):
+        await WeightStore(tmp_path / "cache").ensure(row(model(f"file:{tmp_path}/{source}")))
+    assert bytes_under(tmp_path / "cache") == set()
+
+
+async def test_an_archive_may_not_fill_the_disk(tmp_path: Path) -> None:
+    archive = hoard(tmp_path, inside__model_DOT_bin=bytes(1_000_000))
+    small = File(name="model.bin", sources=[f"file:{archive}!inside/model.bin"], size=1_000)
+    with pytest.raises(NotInstalled, match="larger than the expected"):
+        await WeightStore(tmp_path / "cache").ensure(row(small))

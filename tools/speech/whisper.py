@@ -6,6 +6,7 @@ faster-whisper's own detector never runs here: windows come with the options, or
 import math
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,16 @@ _UNSURE = -1.0
 
 
 class Whisper:
-    """Options of the row: `compute_type` (int8), `cpu_threads` (CPU threads, default all)."""
+    """Options of the row: `compute_type` (int8), `cpu_threads` (CPU threads, default all).
+
+    A row of one language is a Whisper that was tuned to it and is never asked which it is.
+    """
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         from faster_whisper import WhisperModel
 
         kind, _, index = device.partition(":")
+        self._only = row.languages[0] if len(row.languages) == 1 else None
         self._model = WhisperModel(
             str(files["model.bin"].parent),
             device="cuda" if kind == "gpu" else "cpu",
@@ -65,11 +70,11 @@ class Whisper:
         """Short sounds of different speakers in one pass, with timed words; None where nothing is said."""
         from tools.speech.quick import hear
 
-        for each in options:
-            self._known(each.language)
-        return hear(self._model, sounds, options)
+        known = [replace(each, language=self._known(each.language)) for each in options]
+        return hear(self._model, sounds, known)
 
     def _known(self, language: str | None) -> str | None:
+        language = language or self._only
         if language is not None and language not in self._model.supported_languages:
             raise InvalidInput(
                 f"This Whisper does not know the language {language!r}.",
