@@ -47,3 +47,52 @@ def make_mms(folder: Path, *, uroman: bool = False) -> list[str]:
     told |= {"phonemize": False, "tokenizer_class": "VitsTokenizer", "unk_token": "<unk>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
     return ["model.safetensors", "config.json", "vocab.json", "tokenizer_config.json"]
+
+
+def make_bark(folder: Path, *, presets: tuple[str, ...] = ("en_speaker_6", "hi_speaker_0")) -> list[str]:
+    """Bark's repository: a pickle of tensors, three arrays for each preset, and a quarter of a second of speech."""
+    import numpy as np
+    import torch
+    from transformers import BarkConfig, BarkModel, EncodecConfig
+
+    torch.manual_seed(0)
+    small = {"num_layers": 1, "num_heads": 2, "hidden_size": 16}
+    codec = EncodecConfig(
+        target_bandwidths=[1.5, 3.0, 6.0], num_filters=4, hidden_size=16, codebook_dim=16, num_lstm_layers=1
+    )
+    config = BarkConfig(
+        semantic_config={"input_vocab_size": 129_600, "output_vocab_size": 10_048, **small},
+        coarse_acoustics_config={"input_vocab_size": 12_096, "output_vocab_size": 12_096, **small},
+        fine_acoustics_config={"input_vocab_size": 1_056, "output_vocab_size": 1_056, **small},
+        codec_config=codec.to_dict(),
+    )
+    model = BarkModel(config)
+    loud(model)
+    for name, table in model.named_buffers():
+        if name.endswith("codebook.embed"):
+            # no parameter, and all zero before training
+            torch.nn.init.normal_(table)
+    config.save_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    told = {"codebook_size": 1_024, "sample_rate": 24_000, "model_type": "bark"}
+    told |= {"semantic_config": {"max_new_tokens": 12}, "coarse_acoustics_config": {}, "fine_acoustics_config": {}}
+    (folder / "generation_config.json").write_text(json.dumps(told))
+    names = ["config.json", "generation_config.json", "pytorch_model.bin", *_multilingual(folder)]
+    for place, preset in enumerate(presets):
+        drawn = np.random.default_rng(place)
+        shapes = {"semantic": (10_000, 60), "coarse": (1_024, (2, 90)), "fine": (1_024, (8, 90))}
+        for part, (most, shape) in shapes.items():
+            names.append(f"speaker_embeddings/v2/{preset}_{part}_prompt.npy")
+            (folder / names[-1]).parent.mkdir(parents=True, exist_ok=True)
+            np.save(folder / names[-1], drawn.integers(0, most, shape))
+    return names
+
+
+def _multilingual(folder: Path) -> list[str]:
+    """A cased WordPiece of single letters, as multilingual BERT has one of 119,547 pieces."""
+    letters = sorted({*LETTERS, *"ABCDEFGHIJKLMNOPQRSTUVWXYZ.,!?[]।"} - {" "})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{each}" for each in letters)]
+    (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    told = {"do_lower_case": False, "tokenizer_class": "BertTokenizer", "model_max_length": 512}
+    (folder / "tokenizer_config.json").write_text(json.dumps(told))
+    return ["vocab.txt", "tokenizer_config.json"]

@@ -18,10 +18,10 @@ def sentences(text: str) -> Iterator[str]:
         held = f"{held} {part}".strip() if part else held
         # an initial, as in «R. K. Narayan», ends nothing
         if len(held) > _SHORTEST and not _INITIAL.search(held):
-            yield from _breaths(held)
+            yield from breaths(held)
             held = ""
     if held:
-        yield from _breaths(held)
+        yield from breaths(held)
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -32,20 +32,21 @@ def _parts(text: str) -> Iterator[str]:
     yield text[start:].strip()
 
 
-def _breaths(sentence: str) -> Iterator[str]:
+def breaths(sentence: str, longest: int = _LONGEST) -> Iterator[str]:
+    """A sentence in parts of at most so many letters, cut after commas where there are any, else between words."""
     held = ""
-    for part in _BREATH.split(sentence) if len(sentence) > _LONGEST else [sentence]:
-        if held and len(held) + len(part) >= _LONGEST:
-            yield from _words(held)
+    for part in _BREATH.split(sentence) if len(sentence) > longest else [sentence]:
+        if held and len(held) + len(part) >= longest:
+            yield from _words(held, longest)
             held = ""
         held = f"{held} {part}".strip()
-    yield from _words(held)
+    yield from _words(held, longest)
 
 
-def _words(sentence: str) -> Iterator[str]:
-    while len(sentence) > _LONGEST:
-        cut = sentence.rfind(" ", 1, _LONGEST)
-        cut = cut if cut > 0 else _LONGEST
+def _words(sentence: str, longest: int) -> Iterator[str]:
+    while len(sentence) > longest:
+        cut = sentence.rfind(" ", 1, longest)
+        cut = cut if cut > 0 else longest
         yield sentence[:cut].strip()
         sentence = sentence[cut:].strip()
     if sentence:
