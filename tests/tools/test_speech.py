@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, ListenOptions, Span
-from tools.speech.coverage import Pace, missed, says_again
+from tools.speech.coverage import Pace, missed, said_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.scripted import Loudness, ScriptedSpeech
 from tools.speech.silero import close_gaps, hysteresis, padded, runs
@@ -124,8 +124,12 @@ def test_speech_without_text_is_told_by_the_turns() -> None:
     assert missed(turns, 3.9, 9) == Span(5, 9)
     assert missed(turns, 8.2, 9) is None
     assert missed([], 0, 60) is None
-    assert says_again("been surpassed.", "has never been Surpassed")
-    assert not says_again("Ask not.", "has never been surpassed")
+    # half a turn is not understood: it is heard from its beginning, unless that is long ago
+    assert missed(turns, 6.5, 9) == Span(5, 9)
+    assert missed(turns, 2.5, 4) == Span(2.5, 4)
+    assert said_again("been surpassed.", "has never been Surpassed") == 2
+    assert said_again("surpassed and so", "has never been Surpassed,") == 1
+    assert said_again("Ask not.", "has never been surpassed") == 0
 
 
 def test_a_text_too_short_for_its_speech_leaves_the_last_turn_unheard() -> None:
@@ -145,22 +149,41 @@ class Forgetful:
         self.passes = list[list[float]]()
 
     def transcribe(self, audio: Any, *, clip_timestamps: list[float], **options: Any) -> tuple[list[Any], Any]:
+        from faster_whisper.transcribe import Segment
+
         self.passes.append(clip_timestamps)
         start = clip_timestamps[0]
         at = min(self.said, key=lambda second: abs(second - start))
         again = len(self.passes) > 1 and at == 5.0
-        text = "The second." if again else self.said[at]
-        segment = SimpleNamespace(start=at, end=at + 4.0, text=text, no_speech_prob=0.0, avg_logprob=-0.2, words=None)
+        text = "The second." if again and "so so" in self.said[at] else self.said[at]
+        segment = Segment(0, 0, at, at + 4.0, text, [], -0.2, 1.0, 0.0, None, 0.0)
         return [segment], SimpleNamespace(language="en")
 
 
 def test_what_a_pass_left_out_is_listened_to_again() -> None:
     engine, model = Whisper.__new__(Whisper), Forgetful()
-    engine._model = model
+    engine._model, engine._only = model, None
     turns = [Span(0, 4), Span(5, 9)]
     heard = list(engine.transcribe(noise(12), ListenOptions(windows=turns)))
     assert [(each.start, each.text) for each in heard] == [(0.0, "The first sentence."), (5.0, "The second.")]
     assert model.passes == [[0, 9], [5, 9]]
+
+
+def test_what_hearing_again_left_out_is_heard_once_more() -> None:
+    engine, model = Whisper.__new__(Whisper), Forgetful()
+    engine._model, engine._only = model, None
+    turns = [Span(0, 4), Span(5, 9), Span(10, 14)]
+    heard = list(engine.transcribe(noise(14), ListenOptions(windows=turns)))
+    assert [each.text for each in heard] == ["The first sentence.", "The second.", "The last."]
+    assert model.passes == [[0, 14], [5, 14], [10, 14]]
+
+
+def test_words_that_were_said_before_a_gap_are_not_said_again() -> None:
+    engine, model = Whisper.__new__(Whisper), Forgetful()
+    model.said = {0.0: "The first sentence. And so", 5.0: "And so it ends."}  # type: ignore[misc]
+    engine._model, engine._only = model, None
+    heard = list(engine.transcribe(noise(9), ListenOptions(windows=[Span(0, 4), Span(5, 9)])))
+    assert [each.text for each in heard] == ["The first sentence. And so", "it ends."]
 
 
 def test_a_window_that_ends_in_the_middle_of_a_sentence_is_closed_with_its_end() -> None:

@@ -11,6 +11,8 @@ LEAST = 1.0
 """Seconds of speech without text from which it is listened to again; timestamps are off by half as much."""
 _SLIVER = 0.25
 """Seconds that are the end of a word which was heard, or the beginning of one."""
+_HEAD = 2.0
+"""Seconds of a turn that a text before it may seem to cover: a text without an end is given its window's."""
 _SLOW = 0.6
 """Share of the speaker's usual pace under which words are missing from a text."""
 _KNOWN = 4
@@ -21,11 +23,16 @@ _WORD = re.compile(r"\w+", re.UNICODE)
 
 
 def missed(turns: Iterable[Span], since: float, until: float) -> Span | None:
-    """The stretch between two texts in which somebody speaks for `LEAST` seconds or more."""
+    """The stretch between two texts in which somebody speaks for `LEAST` seconds or more.
+
+    It begins with the turn that it is a part of, where that began shortly before: half a turn is not understood.
+    """
+    turns = list(turns)
     spoken = _inside(turns, since, until)
     if sum(span.end - span.start for span in spoken) < LEAST:
         return None
-    return Span(spoken[0].start, spoken[-1].end)
+    first = next(turn.start for turn in turns if turn.end > spoken[0].start)
+    return Span(first if spoken[0].start - first <= _HEAD else spoken[0].start, spoken[-1].end)
 
 
 class Pace:
@@ -47,10 +54,10 @@ class Pace:
         return spoken[-1] if slow and len(spoken) > 1 and spoken[-1].end - spoken[-1].start >= LEAST else None
 
 
-def says_again(text: str, before: str) -> bool:
-    """Whether a text only repeats how the one before it ended: timestamps often end before the words do."""
-    words, said = _words(text), _words(before)
-    return bool(words) and said[-len(words) :] == words
+def said_again(text: str, before: str) -> int:
+    """How many words a text begins with that the one before it ended with: timestamps often end before the words do."""
+    words, said = [_plain(word) for word in text.split()], [_plain(word) for word in before.split()]
+    return next((count for count in range(min(len(words), len(said)), 0, -1) if words[:count] == said[-count:]), 0)
 
 
 def _inside(turns: Iterable[Span], since: float, until: float) -> list[Span]:
@@ -64,5 +71,5 @@ def _letters(text: str) -> int:
     return sum(_DIGIT if kind == "Nd" else kind[0] in "LM" for kind in kinds)
 
 
-def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+def _plain(word: str) -> str:
+    return "".join(_WORD.findall(word)).casefold()

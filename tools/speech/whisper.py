@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
-from tools.speech.coverage import Pace, missed, says_again
+from tools.speech.coverage import Pace, missed, said_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.windows import LONGEST, windows
 
@@ -61,7 +61,7 @@ class Whisper:
             # the language is told by the first stretch and then kept: speakers rarely change it, a detector often
             language, segments = self._listen(part, local, options, language)
             turns = [Span(each.start - first, each.end - first) for each in options.windows or []]
-            for segment in self._whole(part, segments, turns, options, language):
+            for segment in self._whole(part, segments, replace(options, windows=turns, language=language)):
                 heard = _heard(segment, first, "en" if options.task == "translate" else language)
                 if echoes.is_news(heard.text):
                     yield heard
@@ -110,29 +110,33 @@ class Whisper:
         )
         return info.language, segments
 
-    def _whole(
-        self, audio: Pcm, segments: Iterator["Segment"], turns: list[Span], options: ListenOptions, language: str
-    ) -> Iterator["Segment"]:
+    def _whole(self, audio: Pcm, segments: Iterator["Segment"], options: ListenOptions) -> Iterator["Segment"]:
         """The segments that are speech, and between them what was passed over or came out as a loop, heard again."""
-        before, done, length, pace = "", 0.0, len(audio) / RATE, Pace()
+        before, done, length, pace, turns = "", 0.0, len(audio) / RATE, Pace(), options.windows or []
         for segment in segments:
             if _is_speech(segment) and segment.end > done - _BACK:
-                yield from self._again(audio, missed(turns, done, segment.start), before, options, language)
+                yield from self._again(audio, missed(turns, done, segment.start), before, options)
                 yield segment
                 before, done = segment.text, max(done, segment.end)
                 unheard = pace.unheard(segment.text, turns, segment.start, segment.end)
-                yield from self._again(audio, unheard, before, options, language)
-        yield from self._again(audio, missed(turns, done, length), before, options, language)
+                yield from self._again(audio, unheard, before, options)
+        yield from self._again(audio, missed(turns, done, length), before, options)
 
-    def _again(
-        self, audio: Pcm, gap: Span | None, before: str, options: ListenOptions, language: str
-    ) -> Iterator["Segment"]:
-        if gap is None:
-            return
-        _, segments = self._listen_in_turn(audio, [gap], options, language)
-        for segment in segments:
-            if _is_speech(segment) and segment.avg_logprob > _UNSURE and not says_again(segment.text, before):
-                yield segment
+    def _again(self, audio: Pcm, gap: Span | None, before: str, options: ListenOptions) -> Iterator["Segment"]:
+        """What is said in a gap, and in what hearing it again passes over once more."""
+        while gap is not None:
+            done = gap.start
+            _, segments = self._listen_in_turn(audio, [gap], options, options.language)
+            for segment in segments:
+                known = said_again(segment.text, before)
+                if _is_speech(segment) and segment.avg_logprob > _UNSURE:
+                    done = max(done, segment.end)
+                    if known < len(segment.text.split()):
+                        yield _without(segment, known)
+                        before = segment.text
+            rest = missed(options.windows or [], done, gap.end)
+            # each round begins later, so there is a last one
+            gap = rest if rest is not None and rest.start > gap.start else None
 
 
 def _is_batched(options: ListenOptions) -> bool:
@@ -163,6 +167,15 @@ def _stretches(spans: list[Span], batch: int) -> Iterator[list[Span]]:
         group.append(span)
     if group:
         yield group
+
+
+def _without(segment: "Segment", words: int) -> "Segment":
+    """The segment from behind its first words."""
+    if not words:
+        return segment
+    timed = segment.words[words:] if segment.words else None
+    start = timed[0].start if timed else segment.start
+    return replace(segment, text=" ".join(segment.text.split()[words:]), words=timed, start=start)
 
 
 def _is_speech(segment: "Segment") -> bool:
