@@ -19,10 +19,12 @@ from api.sse import EventStream, Frames, event_frame, failure_frame, frame
 from tools.bench import Bench
 from tools.errors import InvalidInput, NotInstalled
 from tools.events import ModelEvent, ToolEvent
+from tools.interpreting import TranslateSpeechInput, target_of, translate_speech
 from tools.listening import Spoken, SpokenWord, TranscribeInput, Transcript, transcribe
 from tools.speech import SPEECH_TO_TEXT
 from tools.speech.script import Script, writings
 from tools.speech.subtitles import Cue, readable, srt, vtt
+from tools.toolbox import Tool
 
 router = APIRouter(tags=["speech"])
 
@@ -37,7 +39,8 @@ _NOT_YET = {
 
 
 class TranscribeForm(BaseModel):
-    """`mode` translate gives English; transliterate writes the words in `script`, letter by letter."""
+    """`mode` translate gives English, or with an installed translator `target_language`; transliterate writes the words
+    in `script`, letter by letter."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,6 +48,7 @@ class TranscribeForm(BaseModel):
     real_time: bool = False
     mode: Mode = "transcribe"
     script: Script = "Latn"
+    target_language: Annotated[str, Field(min_length=2, max_length=40)] = "en"
     words: bool = False
     model: Annotated[str, Field(max_length=200)] | None = None
     prompt: Annotated[str, Field(max_length=1_000)] | None = None
@@ -78,16 +82,28 @@ async def transcribe_speech(
         media=received.media.sha256,
         model=form.model,
         language=language_of(form.language, bench),
-        task="translate" if form.mode == "translate" else "transcribe",
         words=form.words,
         prompt=form.prompt,
         script=form.script if form.mode == "transliterate" else None,
     )
     bench.choose(SPEECH_TO_TEXT, model=wanted.model, language=wanted.language)
+    if form.mode == "translate":
+        wanted = await _interpreted(wanted, form.target_language, bench)
     if form.real_time:
         return EventStream(_frames(bench, wanted, form.mode), host.streams)
-    heard = await while_there(request, bench.call(transcribe, wanted))
+    heard = await while_there(request, bench.call(_tool(wanted), wanted))
     return Response(_whole(heard, form.mode).model_dump_json(), media_type="application/json")
+
+
+async def _interpreted(wanted: TranscribeInput, target: str, bench: Bench) -> TranslateSpeechInput:
+    """The same to be translated; raises before anything is heard where nothing could."""
+    translated = TranslateSpeechInput.model_validate(wanted.model_dump(exclude={"task"}) | {"target": target})
+    await target_of(translated, bench)
+    return translated
+
+
+def _tool(wanted: TranscribeInput) -> Tool[Any, Transcript]:
+    return translate_speech if isinstance(wanted, TranslateSpeechInput) else transcribe
 
 
 async def _frames(bench: Bench, wanted: TranscribeInput, mode: Mode) -> Frames:
@@ -112,7 +128,7 @@ async def _listening(bench: Bench, wanted: TranscribeInput) -> AsyncGenerator[Sp
         elif event.state == "progress" and event.data:
             news.put_nowait(Spoken.model_validate(event.data))
 
-    task = asyncio.ensure_future(bench.listening(hear).call(transcribe, wanted))
+    task = asyncio.ensure_future(bench.listening(hear).call(_tool(wanted), wanted))
     task.add_done_callback(lambda _: news.put_nowait(None))
     try:
         while (each := await news.get()) is not None:
@@ -162,6 +178,8 @@ class OpenAiForm(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=1)] = 0.0
     timestamp_granularities: list[Literal["word", "segment"]] = ["segment"]
     stream: bool = False
+    target_language: Annotated[str, Field(min_length=2, max_length=40)] = "en"
+    """Of translations, where a translator is installed; not one of OpenAI's parameters."""
 
     def wanted(self, media: str, bench: Bench, task: Literal["transcribe", "translate"]) -> TranscribeInput:
         """What the tool is asked for."""
@@ -193,9 +211,10 @@ async def transcriptions(request: Request, host: HostDep, bench: BenchDep, recei
 
 @router.post("/v1/audio/translations", response_model=None, openapi_extra=openapi("file", OpenAiForm))
 async def translations(request: Request, bench: BenchDep, received: OpenAiReceived) -> Response:
-    """OpenAI: write down in English what is said in another language."""
-    wanted = received.form.wanted(received.media.sha256, bench, "translate")
-    return _as_asked(await while_there(request, bench.call(transcribe, wanted)), received.form, "translate")
+    """OpenAI: write down in English, or `target_language`, what is said in another language."""
+    heard = received.form.wanted(received.media.sha256, bench, "translate")
+    wanted = await _interpreted(heard, received.form.target_language, bench)
+    return _as_asked(await while_there(request, bench.call(_tool(wanted), wanted)), received.form, "translate")
 
 
 async def _deltas(bench: Bench, wanted: TranscribeInput) -> Frames:
@@ -257,6 +276,8 @@ def _verbose(heard: Transcript, form: OpenAiForm, task: str) -> dict[str, Any]:
         "fidelity": heard.fidelity,
         "empty": heard.empty,
     }
+    if heard.translation is not None:
+        body["translation"] = heard.translation.model_dump()
     if "segment" in form.timestamp_granularities:
         body["segments"] = [_segment(number, each) for number, each in enumerate(heard.segments)]
     if "word" in form.timestamp_granularities:

@@ -12,6 +12,7 @@ ROOMS = (
     "tools.speaking",
     "tools.looking",
     "tools.translating",
+    "tools.interpreting",
     "tools.embedding_tools",
     "tools.web.searching",
     "tools.writing.measure",

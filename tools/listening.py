@@ -115,6 +115,19 @@ class Spoken(BaseModel):
         None, description="For Indian languages: share of the letters in the language's own script, 0..1."
     )
     note: str = Field("", description="What was done about a wrong script.")
+    original: str = Field("", description="For translated speech: what was said, where a translator rendered it.")
+    original_language: str | None = Field(None, description="The language of `original`.")
+
+
+class Interpreted(BaseModel):
+    """Who translated speech: a translator what the recogniser heard, or the recogniser itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: Literal["translator", "recogniser"]
+    models: list[str] = Field(description="The catalogue's rows that translated.")
+    target: str
+    reason: str = Field("", description="Why these rows.")
 
 
 class Transcript(ModelOutput):
@@ -123,6 +136,7 @@ class Transcript(ModelOutput):
     seconds: float = Field(description="How much sound was listened to.")
     fidelity: float | None = Field(None, description="The mean fidelity of the segments that have one.")
     empty: str = Field("", description="Why there is no text, where there is none.")
+    translation: Interpreted | None = Field(None, description="Who translated it, where that was asked for.")
 
 
 class Speech(ModelOutput):

@@ -1,6 +1,7 @@
 """Which row translates a pair of languages, and why that one."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tools.bench import Bench
@@ -69,6 +70,17 @@ async def route(
         if legs := _way(choice, choices, source, target):
             return [replace(leg, choice=_because(leg.choice, " ".join(_through(legs)))) for leg in legs]
     raise _nobody(bench, source, target)
+
+
+async def installed_for(bench: Bench, source: str | None, target: str) -> bool:
+    """Whether something on this machine translates into `target`, from `source` or, not knowing it, from anything."""
+    rows = [choice.row for choice in await _choices(bench, only_installed=True)]
+    if source is None:
+        return any(knows(row, other, target) for row in rows for other in row.languages if other != target)
+    with suppress(NotInstalled, InvalidInput):
+        await route(bench, language_code(source, bench, "language"), target, only_installed=True)
+        return True
+    return False
 
 
 def _named(bench: Bench, model: str, source: str, target: str) -> Leg:
