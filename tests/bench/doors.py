@@ -98,6 +98,10 @@ class Server:
             raise TimeoutError("the server did not start within 60 s")
         self.url = f"http://127.0.0.1:{mine.recv()}"
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.join(10)
