@@ -23,6 +23,7 @@ from api import (
     media,
     models,
     openai,
+    realtime,
     speaking,
     speech,
     threads,
@@ -54,7 +55,22 @@ def create_app(
     app.state.keys = keys
     app.state.metrics = metrics or Metrics()
     failures.install(app)
-    doors = (health, login, chat, threads, openai, tools, models, graphs, knowledge, media, speech, speaking, listen)
+    doors = (
+        health,
+        login,
+        chat,
+        threads,
+        openai,
+        tools,
+        models,
+        graphs,
+        knowledge,
+        media,
+        speech,
+        speaking,
+        listen,
+        realtime,
+    )
     for door in doors:
         app.include_router(door.router)
     app.include_router(agents.agents_router())

@@ -163,7 +163,7 @@ async def _start(socket: WebSocket) -> tuple[Start | WhisperLiveStart, bytes]:
     try:
         if socket.query_params:
             return Start.model_validate({**socket.query_params}), b""
-        message = await _message(socket)
+        message = await next_message(socket)
         if isinstance(message, bytes):
             return Start(), message
         kind = WhisperLiveStart if "uid" in message else Start
@@ -219,7 +219,7 @@ async def _sound(socket: WebSocket, first: bytes) -> AsyncGenerator[bytes, None]
     if first:
         yield first
     while True:
-        message = await _message(socket)
+        message = await next_message(socket)
         if message == b"END_OF_AUDIO" or (isinstance(message, dict) and message.get("type") == "finish"):
             return
         if isinstance(message, bytes):
@@ -237,7 +237,7 @@ async def _tell(socket: WebSocket, live: Live, dialect: Dialect) -> None:
                 await socket.send_json(message)
 
 
-async def _message(socket: WebSocket) -> bytes | dict[str, Any]:
+async def next_message(socket: WebSocket) -> bytes | dict[str, Any]:
     """The next message, text as JSON. Raises `WebSocketDisconnect` when the caller has gone."""
     try:
         message = await asyncio.wait_for(socket.receive(), _IDLE)
@@ -257,15 +257,19 @@ async def _message(socket: WebSocket) -> bytes | dict[str, Any]:
     raise InvalidInput("A text message must be a JSON object.")
 
 
-async def _refuse(socket: WebSocket, dialect: Dialect, error: SutradharError) -> None:
-    """Say what is wrong and close: 1013 «try again later», 1009 «too big», 1008 for the caller's other mistakes."""
+def close_code(error: SutradharError) -> int:
+    """1013 «try again later», 1009 «too big», 1011 for our faults, 1008 for the caller's other mistakes."""
     code = 1013 if isinstance(error, Busy) else 1009 if isinstance(error, TooLarge) else 1008
-    code = 1011 if error.status >= 500 and code == 1008 else code
+    return 1011 if error.status >= 500 and code == 1008 else code
+
+
+async def _refuse(socket: WebSocket, dialect: Dialect, error: SutradharError) -> None:
+    """Say what is wrong and close."""
     later = f" Try again in {error.retry_after:g} s." if error.retry_after else ""
     with suppress(WebSocketDisconnect, RuntimeError):
         if socket.application_state is WebSocketState.CONNECTED:
             await socket.send_json(dialect.failed(error))
-            await socket.close(code, f"{error.message[:90]}{later}")
+            await socket.close(close_code(error), f"{error.message[:90]}{later}")
 
 
 router.add_api_websocket_route("/", stream)

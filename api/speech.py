@@ -30,7 +30,7 @@ router = APIRouter(tags=["speech"])
 
 Mode = Literal["transcribe", "verbatim", "translate", "transliterate", "code-mixed"]
 
-_HOSTED = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "default")
+HOSTED = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "default")
 """OpenAI's own names; they mean whatever the profile uses."""
 _NOT_YET = {
     "verbatim": "Whisper leaves out fillers and false starts, and nothing else is installed that keeps them.",
@@ -186,7 +186,7 @@ class OpenAiForm(BaseModel):
         timed = self.response_format in ("srt", "vtt") or "word" in self.timestamp_granularities
         wanted = TranscribeInput(
             media=media,
-            model=None if self.model in _HOSTED else self.model,
+            model=None if self.model in HOSTED else self.model,
             language=language_of(self.language, bench),
             task=task,
             words=timed and task == "transcribe",
