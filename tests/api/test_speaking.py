@@ -21,9 +21,10 @@ from api.host import Host
 from api.observe import Metrics
 from tests.api.conftest import Served, serve
 from tests.api.fakes import open_fake_host
-from tools.catalog import Catalog, Row, load_catalog
+from tools.catalog import Catalog, File, Row, load_catalog
 from tools.open import open_bench
 from tools.settings import Settings
+from tools.store import WeightStore
 from tools.voice.casting import cast, spoken_as
 
 pytestmark = pytest.mark.anyio
@@ -182,6 +183,30 @@ async def test_sanskrit_is_read_by_the_nearest_voice_and_labelled(speaking: Serv
     answer = await ask(speaking, text="धर्मक्षेत्रे कुरुक्षेत्रे।", language="sa")
     assert (answer.headers["x-language"], answer.headers["x-voice"]) == ("sa", "second-kn-female")
     assert "no engine here has a Sanskrit voice" in answer.headers["x-substitution"]
+
+
+async def test_a_model_that_cannot_serve_is_replaced_and_the_answer_says_why(speaking: Served) -> None:
+    answer = await ask(speaking, text="नमस्ते", language="hi", model="VALL-E X")
+    assert (answer.status_code, answer.headers["x-engine"]) == (200, "first")
+    assert "VALL-E X -> the profile's choice" in answer.headers["x-substitution"]
+    assert "English, Chinese and Japanese only" in answer.headers["x-substitution"]
+
+
+async def test_what_is_fetched_on_request_speaks_only_once_it_is_here(tmp_path: Path) -> None:
+    source = tmp_path / "weights.bin"
+    source.write_bytes(b"weights")
+    late = voice("late", ["en"]).model_copy(
+        update={"on_request": True, "files": [File(name="weights.bin", sources=[f"file:{source}"])]}
+    )
+    models = [*load_catalog().models, late, voice("second", ["en"])]
+    cards = Catalog(models=models, profiles=load_catalog().profiles)
+    serves = {"text-to-speech": ["late", "second"]}
+    settings = Settings(home=tmp_path / "h", cache=tmp_path / "c", serves=serves, offline=True, _env_file=None)
+    async with open_bench(settings, catalog=cards) as bench:
+        assert cast(bench, "Hello", language="en").lead.row.id == "second"
+        assert cast(bench, "Hello", language="en", model="late").lead.row.id == "late", "asked for by name"
+        await WeightStore(settings.cache, offline=True).ensure(late)
+        assert cast(bench, "Hello", language="en").lead.row.id == "late"
 
 
 async def test_a_language_that_somebody_speaks_needs_no_nearest_voice(speaking: Served) -> None:

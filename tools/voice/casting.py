@@ -1,6 +1,7 @@
 """Who speaks: the voice, engine and language that serve a wish, and every difference between the two."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 
@@ -122,9 +123,8 @@ def _has_packages(row: Row) -> bool:
 
 
 def voices_of(row: Row) -> list[Voice]:
-    """The voices of a row, without loading it."""
-    found: list[Voice] = find(row.engine).voices(row)
-    return found
+    """The voices of a row in the languages for which texts are prepared here, without loading it."""
+    return [voice for voice in find(row.engine).voices(row) if voice.language in NAMES]
 
 
 def spoken_as(bench: Bench, language: str) -> tuple[str, str]:
@@ -192,7 +192,9 @@ def _named(bench: Bench, voice: str, model: str | None) -> Role | None:
     wanted = voice.strip().lower()
     if wanted in _ANY or wanted in OPENAI:
         return None
-    searched = [*rows(bench), *([bench.catalog.resolve(model).row] if model else [])]
+    searched = [*rows(bench)]
+    with suppress(NotInstalled):
+        searched += [bench.catalog.resolve(model).row] if model else []
     for row in searched:
         for each in voices_of(row):
             if each.id.lower() == wanted:
@@ -208,7 +210,14 @@ def _model(bench: Bench, model: str | None, language: str, notes: list[Substitut
     """The row that was asked for or what replaces it; None, and a note, where it does not speak the language."""
     if model is None:
         return None
-    choice = bench.catalog.resolve(model)
+    try:
+        choice = bench.catalog.resolve(model)
+    except NotInstalled as error:
+        if bench.catalog.row(model).capability != TEXT_TO_SPEECH.name:
+            raise
+        # one that has no engine, nor a successor with one, is no reason to say nothing
+        notes.append(Substitution(model, "the profile's choice", error.message))
+        return None
     if choice.row.capability != TEXT_TO_SPEECH.name:
         raise InvalidInput(f"{choice.row.id!r} does not speak: it does {choice.row.capability}.", param="model")
     if choice.row.id.lower() != model.lower() and choice.reason:
