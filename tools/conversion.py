@@ -105,6 +105,9 @@ class Converter:
         """Make `work/model` whole: weights, vocabulary, and every small file that an engine may want."""
         from ctranslate2.converters import TransformersConverter
 
+        from tools.translation.vocabulary import teach_converter
+
+        teach_converter()
         # only what was verified: transformers must not find anything else that lies in the folder
         source, model = work / "source", work / "model"
         for name, path in files.items():
