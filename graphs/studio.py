@@ -38,6 +38,26 @@ def temporal() -> CompiledStateGraph[Any, Any, Any, Any]:
     return _with_bench(agents()["temporal"])
 
 
+def research() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The research agent with its topic as its input."""
+    return _with_bench(agents()["research"])
+
+
+def coding() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The coding agent with its task as its input."""
+    return _with_bench(agents()["coding"])
+
+
+def content() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The content agent with its topic as its input."""
+    return _with_bench(agents()["content"])
+
+
+def assistant() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The assistant, which calls tools, with a plain question as its input."""
+    return _with_bench(agents()["assistant"])
+
+
 def _with_bench(agent: Agent) -> CompiledStateGraph[Any, Any, Any, Any]:
     inner = agent.build().compile(name=agent.name)
 

@@ -1,5 +1,6 @@
 """What is promised of the distribution: no torch by default, hashed locks, layers, and documents made by commands."""
 
+import json
 import re
 import subprocess
 import sys
@@ -34,3 +35,15 @@ def test_the_configuration_page_is_current() -> None:
     from docs.configuration import render
 
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == render()
+
+
+def test_every_agent_is_open_in_studio() -> None:
+    from graphs import studio
+    from graphs.catalog import agents
+
+    told = json.loads((ROOT / "langgraph.json").read_text(encoding="utf-8"))["graphs"]
+    assert list(told) == list(agents())
+    for name, graph in told.items():
+        path, _, function = graph["path"].partition(":")
+        assert (ROOT / path).samefile(studio.__file__)
+        assert getattr(studio, function)().name == f"ask_{name}"
