@@ -20,6 +20,8 @@ from tools.bench import Bench
 from tools.catalog import Row
 from tools.embedding import TEXT_EMBEDDING, TextEmbedding, Vectors
 from tools.errors import InvalidInput
+from tools.speech import SPEECH_TO_TEXT
+from tools.voice import TEXT_TO_SPEECH
 
 router = APIRouter(prefix="/v1", tags=["openai"])
 
@@ -105,7 +107,7 @@ async def chat_completions(asked: ChatRequest, host: HostDep, tenant: TenantDep,
 
 @router.get("/models")
 async def models(host: HostDep, bench: BenchDep) -> dict[str, Any]:
-    """The agents, then the chat and embedding models of the catalogue that can serve."""
+    """The agents, then the models of the catalogue that can serve one of OpenAI's doors."""
     agents = [_model(id) for id in (MODEL, *(f"{MODEL}/{name}" for name in host.runs.agents))]
     rows = [_row(row) for row in bench.catalog.models if _is_offered(row)]
     return {"object": "list", "data": [*agents, *rows]}
@@ -170,8 +172,11 @@ def _encode(vector: Any, encoding: str) -> list[float] | str:
     return values
 
 
+_OFFERED = ("chat", TEXT_EMBEDDING.name, SPEECH_TO_TEXT.name, TEXT_TO_SPEECH.name)
+
+
 def _is_offered(row: Row) -> bool:
-    return row.status == "ready" and row.capability in ("chat", TEXT_EMBEDDING.name)
+    return row.status == "ready" and row.capability in _OFFERED
 
 
 def _model(id: str, owner: str = "sutradhar") -> dict[str, Any]:

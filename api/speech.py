@@ -17,7 +17,7 @@ from api.deps import BenchDep, HostDep
 from api.forms import Received, openapi, receiver, while_there
 from api.sse import EventStream, Frames, event_frame, failure_frame, frame
 from tools.bench import Bench
-from tools.errors import InvalidInput, NotInstalled
+from tools.errors import InvalidInput
 from tools.events import ModelEvent, ToolEvent
 from tools.interpreting import TranslateSpeechInput, target_of, translate_speech
 from tools.listening import Spoken, SpokenWord, TranscribeInput, Transcript, transcribe
@@ -32,15 +32,12 @@ Mode = Literal["transcribe", "verbatim", "translate", "transliterate", "code-mix
 
 HOSTED = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "default")
 """OpenAI's own names; they mean whatever the profile uses."""
-_NOT_YET = {
-    "verbatim": "Whisper leaves out fillers and false starts, and nothing else is installed that keeps them.",
-    "code-mixed": "Nothing is installed that writes each word of mixed speech in the script of its own language.",
-}
 
 
 class TranscribeForm(BaseModel):
     """`mode` translate gives English, or with an installed translator `target_language`; transliterate writes the words
-    in `script`, letter by letter."""
+    in `script`, letter by letter. Verbatim respells nothing of what the recogniser wrote (a Whisper leaves out fillers
+    unless the prompt shows some); code-mixed tells the language of each stretch and keeps each in its own script."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -76,8 +73,6 @@ async def transcribe_speech(
     """Write down what is said in a sound or video file. With `real_time` the segments stream as they are heard:
     events `segment`, `model` (a model loads), `result`."""
     form = received.form
-    if form.mode in _NOT_YET:
-        raise NotInstalled(_NOT_YET[form.mode], remedy="Use mode 'transcribe'; `sutradhar models list` shows models.")
     wanted = TranscribeInput(
         media=received.media.sha256,
         model=form.model,
@@ -85,6 +80,8 @@ async def transcribe_speech(
         words=form.words,
         prompt=form.prompt,
         script=form.script if form.mode == "transliterate" else None,
+        verbatim=form.mode == "verbatim",
+        mixed=form.mode == "code-mixed",
     )
     bench.choose(SPEECH_TO_TEXT, model=wanted.model, language=wanted.language)
     if form.mode == "translate":

@@ -13,7 +13,7 @@ from tools.listening import ListenInput, Spoken, Stretch, TranscribeInput, find_
 from tools.media.probe import Probe
 from tools.speech import SPEECH_TO_TEXT
 
-VERSION = "1"
+VERSION = "2"
 _LEAST, _MOST = 2.0, 15.0
 _PAUSE = 0.8
 _PART = 600.0

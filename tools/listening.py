@@ -85,6 +85,10 @@ class TranscribeInput(ListenInput):
     script: Script | None = Field(
         None, description="Write it letter by letter in this script (ISO 15924) instead of the language's own."
     )
+    verbatim: bool = Field(False, description="As the recogniser wrote it: nothing is respelt.")
+    mixed: bool = Field(
+        False, description="Speakers change their language: it is told for each stretch, unless `language` says it."
+    )
     windows: Annotated[list[Stretch], Field(max_length=20_000)] | None = Field(
         None, description="Listen to these stretches only; by default to wherever a detector hears speech."
     )
@@ -133,6 +137,7 @@ class Interpreted(BaseModel):
 class Transcript(ModelOutput):
     segments: list[Spoken]
     language: str | None = Field(description="The language most of the speech is in; none where nobody spoke.")
+    languages: list[str] = Field([], description="All languages that were heard, most spoken first.")
     seconds: float = Field(description="How much sound was listened to.")
     fidelity: float | None = Field(None, description="The mean fidelity of the segments that have one.")
     empty: str = Field("", description="Why there is no text, where there is none.")
@@ -169,15 +174,16 @@ async def transcribe(input: TranscribeInput, bench: Bench) -> Transcript:
     async with _detector(input, bench) as detector, aclosing(_sound(input, bench)) as sound, Ears(bench, input) as ears:
         async for piece in sound:
             options = _options(input, language, await _windows(input, detector, piece))
-            scribe = await ears.scribe(piece.audio, options)
             hearing.note(piece, options.windows or [])
-            async with aclosing(scribe.write(piece.audio, options)) as texts:
-                async for written in texts:
-                    spoken = hearing.keep(written, piece.start)
-                    bench.progress(fraction=piece.fraction(written.heard.end), data=spoken.model_dump())
+            for part in _passes(input, options):
+                scribe = await ears.scribe(piece.audio, part)
+                async with aclosing(scribe.write(piece.audio, part)) as texts:
+                    async for written in texts:
+                        spoken = hearing.keep(written, piece.start)
+                        bench.progress(fraction=piece.fraction(written.heard.end), data=spoken.model_dump())
             bench.progress(fraction=piece.fraction(piece.end - piece.start))
             # a long recording keeps the language of its beginning
-            if language is None and hearing.spoken and input.task == "transcribe":
+            if language is None and hearing.spoken and input.task == "transcribe" and not input.mixed:
                 language = hearing.spoken[-1].language
         return hearing.transcript(ears.choice)
 
@@ -194,8 +200,8 @@ class Ears:
         self.choice = bench.choose(SPEECH_TO_TEXT, model=input.model, language=input.language)
         known = input.language is not None or input.model is not None or input.task == "translate"
         rivals = [] if known else bench.candidates(SPEECH_TO_TEXT)
-        self._may_change = len(rivals) > 1
-        if self._may_change:
+        self._may_change = len(rivals) > 1 and not input.mixed
+        if len(rivals) > 1:
             self.choice = max(rivals, key=lambda each: len(each.row.languages) or 10_000)
 
     async def __aenter__(self) -> "Ears":
@@ -257,7 +263,8 @@ class _Hearing:
         shares = [each.fidelity for each in self.spoken if each.fidelity is not None]
         return Transcript(
             segments=self.spoken,
-            language=_most_spoken(self.spoken),
+            language=next(iter(_languages(self.spoken)), None),
+            languages=_languages(self.spoken),
             seconds=round(max(0.0, self.until - self.input.start), 3),
             fidelity=round(sum(shares) / len(shares), 3) if shares else None,
             empty="" if self.spoken else self._why_empty(),
@@ -365,7 +372,7 @@ def _spoken(written: Written, offset: float, input: TranscribeInput) -> Spoken:
     heard = written.heard
 
     def spelt(text: str) -> str:
-        text = text if input.task == "translate" else normalised(text, heard.language)
+        text = text if input.task == "translate" or input.verbatim else normalised(text, heard.language)
         return transliterate(text, input.script) if input.script else text
 
     def timed(word: Word) -> SpokenWord:
@@ -385,11 +392,19 @@ def _spoken(written: Written, offset: float, input: TranscribeInput) -> Spoken:
     )
 
 
-def _most_spoken(spoken: list[Spoken]) -> str | None:
+def _passes(input: TranscribeInput, options: ListenOptions) -> list[ListenOptions]:
+    """One pass over all windows, or one for each where the language may be another in each."""
+    if not input.mixed or options.language is not None or options.windows is None:
+        return [options]
+    return [replace(options, windows=[window]) for window in options.windows]
+
+
+def _languages(spoken: list[Spoken]) -> list[str]:
+    """From the most spoken one on."""
     seconds = Counter[str]()
     for each in spoken:
         seconds[each.language] += round((each.end - each.start) * 1000)
-    return seconds.most_common(1)[0][0] if seconds else None
+    return [language for language, _ in seconds.most_common()]
 
 
 TOOLS = (transcribe, find_speech, detect_language)

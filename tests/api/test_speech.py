@@ -125,8 +125,6 @@ def ten_hours() -> bytes:
         (SPEECH, {"model": "no-such-model"}, 404, "model"),
         (SPEECH, {"model": "silero-vad"}, 422, "model"),
         (SPEECH, {"speed": "2"}, 422, "speed"),
-        (SPEECH, {"mode": "verbatim"}, 501, None),
-        (SPEECH, {"mode": "code-mixed"}, 501, None),
     ],
 )
 async def test_bad_input_is_refused(
@@ -217,3 +215,21 @@ async def test_openai_errors_are_the_clients_own(hearing: Served) -> None:
             await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", SPEECH), language="xx")
         with pytest.raises(openai.APIStatusError, match="not a video or sound"):
             await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", b"nothing" * 999))
+
+
+async def test_the_models_that_hear_are_listed(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home", offline=True, _env_file=None)
+    async with (
+        serve(settings, open_hearing_host) as served,
+        AsyncOpenAI(base_url=f"{served.url}/v1", api_key="none") as client,
+    ):
+        listed = {model.id async for model in await client.models.list()}
+    assert {"whisper-base", "indic-conformer-600m", "kokoro-82m"} <= listed
+    assert "silero-vad" not in listed
+
+
+@pytest.mark.parametrize("mode", ["verbatim", "code-mixed"])
+async def test_the_mode_is_in_the_answer(hearing: Served, mode: str) -> None:
+    answer = await post(hearing, SPEECH, mode=mode)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["mode"], answer.json()["languages"]) == (mode, ["en"])

@@ -2,13 +2,14 @@
 
 import io
 import wave
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tools.bench import Bench
+from tools.catalog import Catalog, Row, load_catalog
 from tools.errors import InvalidInput, NotFound, UnsupportedMedia
 from tools.events import Emit, ModelEvent, ToolEvent
 from tools.languages import tell_language
@@ -23,6 +24,7 @@ from tools.listening import (
 )
 from tools.open import open_bench
 from tools.settings import Settings
+from tools.speech import Heard, ListenOptions, Pcm
 
 pytestmark = pytest.mark.anyio
 
@@ -179,3 +181,51 @@ async def test_the_language_tool_answers_like_the_function(bench: Bench) -> None
     answer = await detect_language(TextInput(text="Where is the station and what is it called?"), bench)
     assert answer.language == "en"
     assert answer.confidence > 0.6
+
+
+class Bilingual:
+    """Hears Hindi where it is loud and English where it is not, but keeps to the language of its first window."""
+
+    def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
+        pass
+
+    def transcribe(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
+        language = options.language
+        for span in options.windows or []:
+            loud = np.abs(audio[int(span.start * 16_000) : int(span.end * 16_000)]).mean() > 0.15
+            language = language or ("hi" if loud else "en")
+            text = "क़ानून office में है ।" if language == "hi" else "The office."
+            yield Heard(span.start, span.end, text, language, 1.0, [])
+
+
+@pytest.fixture
+async def bilingual(settings: Settings) -> AsyncIterator[Bench]:
+    shipped = load_catalog()
+    rows = [
+        row.model_copy(update={"engine": f"{Bilingual.__module__}:Bilingual"}) if row.id == "scripted-speech" else row
+        for row in shipped.models
+    ]
+    serves = settings.model_copy(update={"serves": WITHOUT_MODELS})
+    async with open_bench(serves, catalog=Catalog(models=rows, profiles=shipped.profiles)) as bench:
+        yield bench
+
+
+async def test_mixed_speech_has_each_stretch_in_its_own_language(bilingual: Bench) -> None:
+    media = await kept(bilingual, recording((1, 0.1), (1, 0), (2, 0.3), (1, 0), (0.5, 0.1)))
+    plain = await transcribe(TranscribeInput(media=media), bilingual)
+    assert plain.languages == ["en"]
+    mixed = await transcribe(TranscribeInput(media=media, mixed=True), bilingual)
+    assert [each.language for each in mixed.segments] == ["en", "hi", "en"]
+    assert (mixed.language, mixed.languages) == ("hi", ["hi", "en"])
+    assert "office" in mixed.segments[1].text
+    assert "में" in mixed.segments[1].text
+    told = await transcribe(TranscribeInput(media=media, mixed=True, language="hi"), bilingual)
+    assert told.languages == ["hi"]
+
+
+async def test_verbatim_text_is_not_respelt(bilingual: Bench) -> None:
+    media = await kept(bilingual, recording((1, 0.3)))
+    spelt = await transcribe(TranscribeInput(media=media), bilingual)
+    verbatim = await transcribe(TranscribeInput(media=media, verbatim=True), bilingual)
+    assert verbatim.segments[0].text == "क़ानून office में है ।"
+    assert spelt.segments[0].text != verbatim.segments[0].text
