@@ -79,7 +79,13 @@ class _Interpreter:
                 for language, group in groupby(each, key=lambda spoken: spoken.language):
                     if not await self._know(language) and not self.done:
                         return None
-                    await self._say(list(group), language)
+                    try:
+                        await self._say(list(group), language)
+                    except NotInstalled:
+                        # weights are here, but not what reads them; English the recogniser can say itself
+                        if self.done or self.target != ENGLISH:
+                            raise
+                        return None
         return None
 
     async def _heard(self) -> AsyncGenerator[list[Spoken] | Transcript, None]:

@@ -32,7 +32,11 @@ async def open_translating_host(settings: Settings, metrics: Metrics) -> AsyncIt
     for row in rows:
         await WeightStore(settings.cache).ensure(row)
     shipped = load_catalog()
-    catalog = Catalog(models=[*shipped.models, *rows], profiles=shipped.profiles)
+    absent = rows[0].model_copy(
+        update={"id": "absent", "title": "Absent", "engine": "tests.tools.translators:Absent", "languages": ["en", "ur"], "files": [],
+                "options": {}, "isolation": "thread"}
+    )  # fmt: skip
+    catalog = Catalog(models=[*shipped.models, absent, *rows], profiles=shipped.profiles)
     hearing = settings.model_copy(update={"serves": EARS})
     async with open_fake_host(settings, metrics) as host, open_bench(hearing, catalog=catalog) as bench:
         yield replace(host, bench=replace(bench, parts=host.bench.parts), toolbox=gather({}))
@@ -89,7 +93,8 @@ async def test_speech_goes_through_the_translator(door: Served) -> None:
     assert heard["text"] == f"{SAID} {SAID}"
     assert [(round(each["start"]), round(each["end"])) for each in heard["segments"]] == [(1, 3), (8, 10)]
     assert (heard["language"], heard["model"]) == ("en", "scripted-speech")
-    assert heard["translation"] == {"by": "translator", "models": ["tiny-indic-en"], "target": "en", "reason": ""}
+    why = "Absent does not know 'hi'."
+    assert heard["translation"] == {"by": "translator", "models": ["tiny-indic-en"], "target": "en", "reason": why}
     assert {(each["original"], each["original_language"]) for each in heard["segments"]} == {(SAID, "hi")}
 
 
@@ -104,7 +109,7 @@ async def test_speech_into_another_language_as_it_is_heard(door: Served) -> None
 
 async def test_openai_translations_say_which_way_was_taken(door: Served) -> None:
     async with AsyncOpenAI(base_url=f"{door.url}/v1", api_key="none", max_retries=0) as client:
-        for language, by in (("hi", "translator"), ("fr", "recogniser")):
+        for language, by in (("hi", "translator"), ("fr", "recogniser"), ("ur", "recogniser")):
             heard = await client.audio.translations.create(
                 model="whisper-1",
                 file=("a.wav", SPEECH),

@@ -2,13 +2,14 @@
 tokenizer, the encoder, cross attention and beam search, and what comes out can be foretold."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tools.catalog import File, Row
+from tools.errors import NotInstalled
 from tools.translation.indictrans2 import TAGS
 
 DEVANAGARI = [chr(code) for code in range(0x0901, 0x0970)]
@@ -154,6 +155,13 @@ def row(folder: Path, **more: Any) -> Row:
         files=files,
         **more,
     )
+
+
+class Absent:
+    """An engine whose libraries are not installed."""
+
+    def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
+        raise NotInstalled("The converter is not here.", remedy="Run `make gpu`.")
 
 
 def files_of(row: Row) -> dict[str, Path]:
