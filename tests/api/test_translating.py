@@ -33,9 +33,16 @@ async def open_translating_host(settings: Settings, metrics: Metrics) -> AsyncIt
         await WeightStore(settings.cache).ensure(row)
     shipped = load_catalog()
     absent = rows[0].model_copy(
-        update={"id": "absent", "title": "Absent", "engine": "tests.tools.translators:Absent", "languages": ["en", "ur"], "files": [],
-                "options": {}, "isolation": "thread"}
-    )  # fmt: skip
+        update={
+            "id": "absent",
+            "title": "Absent",
+            "engine": "tests.tools.translators:Absent",
+            "languages": ["en", "ur"],
+            "files": [],
+            "options": {},
+            "isolation": "thread",
+        }
+    )
     catalog = Catalog(models=[*shipped.models, absent, *rows], profiles=shipped.profiles)
     hearing = settings.model_copy(update={"serves": EARS})
     async with open_fake_host(settings, metrics) as host, open_bench(hearing, catalog=catalog) as bench:
