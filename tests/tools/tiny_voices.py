@@ -80,7 +80,7 @@ def make_bark(folder: Path, *, presets: tuple[str, ...] = ("en_speaker_6", "hi_s
     names = ["config.json", "generation_config.json", "pytorch_model.bin", *_multilingual(folder)]
     for place, preset in enumerate(presets):
         drawn = np.random.default_rng(place)
-        shapes = {"semantic": (10_000, 60), "coarse": (1_024, (2, 90)), "fine": (1_024, (8, 90))}
+        shapes = {"semantic": (10_000, (60,)), "coarse": (1_024, (2, 90)), "fine": (1_024, (8, 90))}
         for part, (most, shape) in shapes.items():
             names.append(f"speaker_embeddings/v2/{preset}_{part}_prompt.npy")
             (folder / names[-1]).parent.mkdir(parents=True, exist_ok=True)
