@@ -29,6 +29,7 @@ LISTED_SECONDS = 300.0
 """How long a server's list of tools is believed."""
 
 CONNECT_SECONDS = 20.0
+PING_SECONDS = 3.0
 TOOLS = 100
 """Most tools of one server; a schema or description beyond these sizes is cut or left out."""
 SCHEMA_CHARACTERS, DESCRIPTION_CHARACTERS, OUTPUT_CHARACTERS = 20_000, 400, 50_000
@@ -57,10 +58,11 @@ class _Connection:
     tools: list[Tool[Any, Any]] = field(default_factory=list)
     listed: float = -LISTED_SECONDS
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    doubted: bool = False
 
     async def connected(self) -> "Client[Any]":
         async with self.lock:
-            if self.client is None or not self.client.is_connected():
+            if self.client is None or not self.client.is_connected() or not await self._lives(self.client):
                 await self.close()
                 client: Any = _client(self.server)
                 try:
@@ -69,8 +71,16 @@ class _Connection:
                 except Exception as error:
                     # the edge to a foreign program: anything may come
                     raise self.failed("cannot be reached", error) from error
-                self.client = client
+                self.client, self.doubted = client, False
             return self.client
+
+    async def _lives(self, client: "Client[Any]") -> bool:
+        """Whether a server that left a call unanswered answers anything: the end of one may not be noticed."""
+        if not self.doubted:
+            return True
+        with contextlib.suppress(Exception):
+            self.doubted = not await asyncio.wait_for(client.ping(), PING_SECONDS)
+        return not self.doubted
 
     async def list(self) -> list[Tool[Any, Any]]:
         if time.monotonic() - self.listed < LISTED_SECONDS:
@@ -92,7 +102,9 @@ class _Connection:
             async with asyncio.timeout(self.server.seconds):
                 answer = await client.call_tool(tool, arguments, raise_on_error=False)
         except Exception as error:
-            if not isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError):
+                self.doubted = True
+            else:
                 await self.close()
             # sent and not answered: whether it took effect is known only there
             raise OutcomeUnknown(

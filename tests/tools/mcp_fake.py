@@ -38,7 +38,7 @@ def crash(how: str) -> str:
 @server.tool
 def environment() -> dict[str, str]:
     """Tell the variables that the server was given."""
-    return dict(os.environ)
+    return {**os.environ, "PROCESS": str(os.getpid())}
 
 
 @server.tool

@@ -1,6 +1,9 @@
 """MCP servers of the owner: reached by command and by address, bounded, and never believed about themselves."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -141,3 +144,19 @@ def test_a_server_has_one_way_to_be_reached() -> None:
     for wrong in ({}, {"command": ["a"], "url": "http://a"}, {"url": "http://a", "unknown": 1}):
         with pytest.raises(ValidationError):
             McpServer.model_validate(wrong)
+
+
+async def test_a_server_that_stands_still_is_started_again(settings: Settings, tmp_path: Path) -> None:
+    async with connected(settings, mail=fake(tmp_path, seconds=1)) as (bench, servers):
+        tools = {each.name.partition("__")[2]: each for each in (await servers.tools())[0]}
+        crash, environment = tools["crash"], tools["environment"]
+        process = int((await bench.call(environment, environment.parse({}))).data["PROCESS"])
+        os.kill(process, signal.SIGSTOP)
+        try:
+            with pytest.raises(OutcomeUnknown, match="did not answer"):
+                await bench.call(crash, crash.parse({"how": "luck"}))
+            with pytest.raises(EngineFailed, match="no luck"):
+                await bench.call(crash, crash.parse({"how": "luck"}))
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
