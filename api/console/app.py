@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.console import chat, graphs, library, models, theme
+from api.console import chat, graphs, library, models, theme, voices
 from api.host import Host
 from tools.bench import Bench
 
@@ -55,6 +55,11 @@ def attach(app: FastAPI) -> None:
     async def graphs_page(request: Request, thread: str = "") -> None:
         with theme.page("/graphs", keyed=keyed):
             await graphs.build(visit(request), thread)
+
+    @ui.page("/voices", title="Voices · Sutradhar")
+    async def voices_page(request: Request) -> None:
+        with theme.page("/voices", keyed=keyed):
+            await voices.build(visit(request))
 
     @ui.page("/models", title="Models · Sutradhar")
     async def models_page(request: Request) -> None:

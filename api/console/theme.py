@@ -10,6 +10,7 @@ PAGES = (
     ("/", "Chat", "forum"),
     ("/library", "Library", "video_library"),
     ("/graphs", "Graphs", "account_tree"),
+    ("/voices", "Voices", "record_voice_over"),
     ("/models", "Models", "memory"),
 )
 

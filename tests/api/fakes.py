@@ -98,8 +98,19 @@ LENGTHS = Row(
 OLD = LENGTHS.model_copy(
     update={"id": "old", "engine": "", "status": "retired", "note": "its server is gone", "replaced_by": "lengths"}
 )
-PROFILE = Profile(title="Fakes", devices={"cpu": 1.0}, serves={"text-embedding": ["lengths"]}, roles={})
-CATALOG = Catalog(models=[LENGTHS, OLD], profiles={"embedded": PROFILE})
+TONES = Row(
+    id="tones",
+    title="Tones",
+    capability="text-to-speech",
+    engine="tools.voice.scripted:ScriptedVoice",
+    licence="Apache-2.0",
+    commercial=True,
+    languages=["en", "hi"],
+    rate=24_000,
+)
+SERVES = {"text-embedding": ["lengths"], "text-to-speech": ["tones"]}
+PROFILE = Profile(title="Fakes", devices={"cpu": 1.0}, serves=SERVES, roles={})
+CATALOG = Catalog(models=[LENGTHS, OLD, TONES], profiles={"embedded": PROFILE})
 
 
 class Remembered:

@@ -181,12 +181,27 @@ async def test_a_model_is_loaded_and_shown_in_memory(console: str, page: "Page")
     await page.wait_for_selector("text=No model is in memory")
 
 
+async def test_a_voice_is_chosen_and_speaks(console: str, page: "Page") -> None:
+    await page.goto(f"{console}/voices")
+    await page.click(".voices .entry:has-text('Hindi') >> button:has-text('Take')")
+    await page.wait_for_selector(".q-select:has-text('Hindi')")
+    await page.fill("textarea", "नमस्ते।")
+    await page.click("button:has-text('Speak')")
+    await page.wait_for_selector(".where:has-text('by tones')", timeout=30_000)
+    await page.wait_for_selector("text=spoken at 24 kHz")
+    # the sound itself arrives and has a length
+    await page.wait_for_function("document.querySelector('audio').duration > 0.2", timeout=15_000)
+    await page.fill("textarea", " ")
+    await page.click("button:has-text('Speak')")
+    await page.wait_for_selector("text=There is nothing to say.")
+
+
 async def test_the_library_stands_empty(console: str, page: "Page") -> None:
     await page.goto(f"{console}/library")
     await page.wait_for_selector("text=Nothing here yet.")
 
 
-@pytest.mark.parametrize("path", ["/", "/library", "/graphs", "/models"])
+@pytest.mark.parametrize("path", ["/", "/library", "/graphs", "/voices", "/models"])
 async def test_a_phone_has_no_sideways_scroll(console: str, page: "Page", path: str) -> None:
     await page.set_viewport_size({"width": 390, "height": 800})
     await page.goto(console + path)
