@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tools.catalog import Row
 from tools.errors import InvalidInput
-from tools.speech import RATE, ListenOptions, Span
+from tools.speech import RATE, Heard, ListenOptions, Pcm, Span
 from tools.speech.coverage import Pace, missed, said_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.scripted import Loudness, ScriptedSpeech
@@ -140,50 +140,61 @@ def test_a_text_too_short_for_its_speech_leaves_the_last_turn_unheard() -> None:
     assert pace.unheard("सत्रह अक्षर और उनकी मात्राएँ, फिर भी उतने ही शब्द जितने चाहिए", turns, 40, 48) is None
 
 
-class Forgetful:
-    """A model that ends each pass after its first sentence, and loops in the second."""
+class Forgetful(Whisper):
+    """Ends each pass after its first sentence. The loudness of a sample tells the second that it belongs to."""
 
-    said: ClassVar = {0.0: "The first sentence.", 5.0: "so so so so so so", 10.0: "The last."}
-
-    def __init__(self) -> None:
+    def __init__(self, **said: str) -> None:
+        self._only = None
+        self.said = {int(second[1:]): text for second, text in said.items()}
         self.passes = list[list[float]]()
 
-    def transcribe(self, audio: Any, *, clip_timestamps: list[float], **options: Any) -> tuple[list[Any], Any]:
+    def transcribe_clips(self, clips: list[float]) -> tuple[list[Any], Any]:
         from faster_whisper.transcribe import Segment
 
-        self.passes.append(clip_timestamps)
-        start = clip_timestamps[0]
-        at = min(self.said, key=lambda second: abs(second - start))
-        again = len(self.passes) > 1 and at == 5.0
-        text = "The second." if again and "so so" in self.said[at] else self.said[at]
-        segment = Segment(0, 0, at, at + 4.0, text, [], -0.2, 1.0, 0.0, None, 0.0)
+        self.passes.append(clips)
+        segment = Segment(0, 0, clips[0], clips[0] + 4.0, self.said[round(clips[0])], [], -0.2, 1.0, 0.0, None, 0.0)
         return [segment], SimpleNamespace(language="en")
 
-
-def test_what_a_pass_left_out_is_listened_to_again() -> None:
-    engine, model = Whisper.__new__(Whisper), Forgetful()
-    engine._model, engine._only = model, None
-    turns = [Span(0, 4), Span(5, 9)]
-    heard = list(engine.transcribe(noise(12), ListenOptions(windows=turns)))
-    assert [(each.start, each.text) for each in heard] == [(0.0, "The first sentence."), (5.0, "The second.")]
-    assert model.passes == [[0, 9], [5, 9]]
+    def hear(self, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+        starts = [float(sound[0]) * 100 for sound in sounds]
+        self.passes += [[round(at), round(at + len(sound) / RATE)] for at, sound in zip(starts, sounds, strict=True)]
+        return [Heard(0.0, 4.0, self.said[round(at)], "en", 0.8, []) for at in starts]
 
 
-def test_what_hearing_again_left_out_is_heard_once_more() -> None:
-    engine, model = Whisper.__new__(Whisper), Forgetful()
-    engine._model, engine._only = model, None
-    turns = [Span(0, 4), Span(5, 9), Span(10, 14)]
-    heard = list(engine.transcribe(noise(14), ListenOptions(windows=turns)))
-    assert [each.text for each in heard] == ["The first sentence.", "The second.", "The last."]
-    assert model.passes == [[0, 14], [5, 14], [10, 14]]
+@pytest.fixture
+def told_by_loudness() -> Pcm:
+    return (np.arange(14 * RATE) / RATE / 100).astype(np.float32)
 
 
-def test_words_that_were_said_before_a_gap_are_not_said_again() -> None:
-    engine, model = Whisper.__new__(Whisper), Forgetful()
-    model.said = {0.0: "The first sentence. And so", 5.0: "And so it ends."}  # type: ignore[misc]
-    engine._model, engine._only = model, None
-    heard = list(engine.transcribe(noise(9), ListenOptions(windows=[Span(0, 4), Span(5, 9)])))
-    assert [each.text for each in heard] == ["The first sentence. And so", "it ends."]
+def listened(engine: Forgetful, audio: Pcm, *turns: Span) -> list[tuple[float, str]]:
+    # the class stands for its own model, whose `transcribe` has another form
+    model: Any = SimpleNamespace(
+        supported_languages=["en"],
+        transcribe=lambda audio, *, clip_timestamps, **options: engine.transcribe_clips(clip_timestamps),
+    )
+    engine._model = model
+    heard = engine.transcribe(audio[: int(turns[-1].end * RATE)], ListenOptions(windows=list(turns)))
+    return [(round(each.start, 1), each.text) for each in heard]
+
+
+def test_what_a_pass_left_out_is_listened_to_again(told_by_loudness: Pcm) -> None:
+    engine = Forgetful(s0="The first sentence.", s5="The second.")
+    heard = listened(engine, told_by_loudness, Span(0, 4), Span(5, 9))
+    assert heard == [(0.0, "The first sentence."), (5.0, "The second.")]
+    assert engine.passes == [[0, 9], [5, 9]]
+
+
+def test_what_hearing_again_left_out_is_heard_once_more(told_by_loudness: Pcm) -> None:
+    engine = Forgetful(s0="The first sentence.", s5="The second.", s10="The last.")
+    heard = listened(engine, told_by_loudness, Span(0, 4), Span(5, 9), Span(10, 14))
+    assert heard == [(0.0, "The first sentence."), (5.0, "The second."), (10.0, "The last.")]
+    assert engine.passes == [[0, 14], [5, 14], [10, 14]]
+
+
+def test_words_that_were_said_before_a_gap_are_not_said_again(told_by_loudness: Pcm) -> None:
+    engine = Forgetful(s0="The first sentence. And so", s5="And so it ends.")
+    heard = listened(engine, told_by_loudness, Span(0, 4), Span(5, 9))
+    assert [text for _, text in heard] == ["The first sentence. And so", "it ends."]
 
 
 def test_a_window_that_ends_in_the_middle_of_a_sentence_is_closed_with_its_end() -> None:

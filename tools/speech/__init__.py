@@ -1,7 +1,7 @@
 """Hearing: speech to text, and where speech is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -43,6 +43,11 @@ class Heard:
     language: str
     confidence: float
     words: list[Word]
+
+    def moved(self, by: float) -> "Heard":
+        """The same so many seconds later."""
+        words = [replace(each, start=round(each.start + by, 3), end=round(each.end + by, 3)) for each in self.words]
+        return replace(self, start=round(self.start + by, 3), end=round(self.end + by, 3), words=words)
 
 
 @dataclass(frozen=True)

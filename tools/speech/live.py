@@ -231,7 +231,7 @@ class Live:
             if not is_faithful(heard.text, heard.language):
                 wide = replace(self._options, prompt=prompt_for(heard.language), beam=5)
                 heard = await self._hear(self._held[max(0, first) : last], wide) or heard
-        return _moved(heard, turn.start) if heard else None
+        return heard.moved(turn.start) if heard else None
 
     def _said(self, turn: _Turn, heard: Heard, words: list[Word], *, ended: bool) -> Said:
         spelt = [replace(word, text=normalised(word.text, heard.language)) for word in words]
@@ -258,11 +258,6 @@ class Live:
         drop = max(0, min(round(self._local(needed) * RATE), self._judged - self._offset))
         self._held = self._held[drop:]
         self._offset += drop
-
-
-def _moved(heard: Heard, by: float) -> Heard:
-    words = [replace(word, start=round(word.start + by, 3), end=round(word.end + by, 3)) for word in heard.words]
-    return replace(heard, start=heard.start + by, end=heard.end + by, words=words)
 
 
 def samples(data: bytes, kind: Literal["pcm16", "float32"]) -> Pcm:

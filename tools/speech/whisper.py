@@ -24,8 +24,11 @@ _STRETCH = 300.0
 """Seconds of audio whose features are held at once; bounds memory to about 150 MB however long the audio is."""
 _BACK = 0.5
 """Seconds by which a text may end before the one before it; what ends earlier was said already."""
+_SHORT = 20.0
+"""Seconds of a gap that are heard at once."""
 _SILENT = 0.6
-_UNSURE = -1.0
+_UNSURE = math.exp(-1.0)
+"""Confidence, the mean over the tokens, at which Whisper guesses."""
 
 
 class Whisper:
@@ -61,10 +64,9 @@ class Whisper:
             # the language is told by the first stretch and then kept: speakers rarely change it, a detector often
             language, segments = self._listen(part, local, options, language)
             turns = [Span(each.start - first, each.end - first) for each in options.windows or []]
-            for segment in self._whole(part, segments, replace(options, windows=turns, language=language)):
-                heard = _heard(segment, first, "en" if options.task == "translate" else language)
+            for heard in self._whole(part, segments, replace(options, windows=turns, language=language)):
                 if echoes.is_news(heard.text):
-                    yield heard
+                    yield heard.moved(first)
 
     def hear(self, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
         """Short sounds of different speakers in one pass, with timed words; None where nothing is said."""
@@ -110,30 +112,34 @@ class Whisper:
         )
         return info.language, segments
 
-    def _whole(self, audio: Pcm, segments: Iterator["Segment"], options: ListenOptions) -> Iterator["Segment"]:
+    def _whole(self, audio: Pcm, segments: Iterator["Segment"], options: ListenOptions) -> Iterator[Heard]:
         """The segments that are speech, and between them what was passed over or came out as a loop, heard again."""
         before, done, length, pace, turns = "", 0.0, len(audio) / RATE, Pace(), options.windows or []
         for segment in segments:
             if _is_speech(segment) and segment.end > done - _BACK:
                 yield from self._again(audio, missed(turns, done, segment.start), before, options)
-                yield segment
+                yield _heard(segment, options)
                 before, done = segment.text, max(done, segment.end)
                 unheard = pace.unheard(segment.text, turns, segment.start, segment.end)
                 yield from self._again(audio, unheard, before, options)
         yield from self._again(audio, missed(turns, done, length), before, options)
 
-    def _again(self, audio: Pcm, gap: Span | None, before: str, options: ListenOptions) -> Iterator["Segment"]:
-        """What is said in a gap, and in what hearing it again passes over once more."""
+    def _again(self, audio: Pcm, gap: Span | None, before: str, options: ListenOptions) -> Iterator[Heard]:
+        """What is said in a gap, and in what hearing it again passes over once more.
+
+        Gaps are short, and hearing them as short sounds costs a fraction of a pass over 30 s.
+        """
         while gap is not None:
-            done = gap.start
-            _, segments = self._listen_in_turn(audio, [gap], options, options.language)
-            for segment in segments:
-                known = said_again(segment.text, before)
-                if _is_speech(segment) and segment.avg_logprob > _UNSURE:
-                    done = max(done, segment.end)
-                    if known < len(segment.text.split()):
-                        yield _without(segment, known)
-                        before = segment.text
+            done, spans = gap.start, windows(audio, [gap], longest=_SHORT)
+            sounds = [audio[int(span.start * RATE) : int(span.end * RATE)] for span in spans]
+            for span, heard in zip(spans, self.hear(sounds, [options] * len(sounds)), strict=True):
+                if heard is None or heard.confidence <= _UNSURE:
+                    continue
+                done = max(done, span.start + heard.end)
+                known = said_again(heard.text, before)
+                if known < len(heard.text.split()):
+                    yield _without(heard, known, options).moved(span.start)
+                    before = heard.text
             rest = missed(options.windows or [], done, gap.end)
             # each round begins later, so there is a last one
             gap = rest if rest is not None and rest.start > gap.start else None
@@ -169,32 +175,31 @@ def _stretches(spans: list[Span], batch: int) -> Iterator[list[Span]]:
         yield group
 
 
-def _without(segment: "Segment", words: int) -> "Segment":
-    """The segment from behind its first words."""
-    if not words:
-        return segment
-    timed = segment.words[words:] if segment.words else None
-    start = timed[0].start if timed else segment.start
-    return replace(segment, text=" ".join(segment.text.split()[words:]), words=timed, start=start)
+def _without(heard: Heard, words: int, options: ListenOptions) -> Heard:
+    """From behind its first words; with timed words only if they are wanted."""
+    timed = heard.words[words:]
+    start = timed[0].start if words and timed else heard.start
+    text = " ".join(heard.text.split()[words:])
+    return replace(heard, text=text, start=start, words=timed if options.words else [])
 
 
 def _is_speech(segment: "Segment") -> bool:
-    silent = segment.no_speech_prob > _SILENT and segment.avg_logprob < _UNSURE
+    silent = segment.no_speech_prob > _SILENT and math.exp(segment.avg_logprob) < _UNSURE
     return not silent and not is_loop(segment.text)
 
 
-def _heard(segment: "Segment", offset: float, language: str) -> Heard:
+def _heard(segment: "Segment", options: ListenOptions) -> Heard:
     words = [
-        Word(round(word.start + offset, 3), round(word.end + offset, 3), word.word.strip(), round(word.probability, 4))
+        Word(round(word.start, 3), round(word.end, 3), word.word.strip(), round(word.probability, 4))
         for word in segment.words or []
     ]
     sure = sum(word.probability for word in words) / len(words) if words else math.exp(min(0.0, segment.avg_logprob))
-    start = round(segment.start + offset, 3)
+    start = round(segment.start, 3)
     return Heard(
         start=start,
-        end=max(start, round(segment.end + offset, 3)),
+        end=max(start, round(segment.end, 3)),
         text=segment.text.strip(),
-        language=language,
+        language="en" if options.task == "translate" else str(options.language),
         confidence=round(min(1.0, sure), 4),
         words=words,
     )
