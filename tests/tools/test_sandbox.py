@@ -86,7 +86,7 @@ async def test_limits_are_capped_by_the_settings(tmp_path: Path) -> None:
 
 
 async def test_the_variables_of_a_program_reach_it_and_nothing_before_it(place: Settings) -> None:
-    given = {"LD_PRELOAD": "/work/not-there.so", "GREETING": "a=b"}
+    given = {"LD_PRELOAD": "/absent/not-there.so", "GREETING": "a=b"}
     ran = await run(Program(command=["sh", "-c", "echo $GREETING"], environment=given, limits=SMALL), place)
     assert ran.stdout == "a=b\n"
     # once, from the loader of the command; the interpreter that puts up the walls would have said it too
