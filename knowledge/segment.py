@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Modality = Literal[
-    "speech", "caption", "screen_text", "object", "face", "sound", "page", "table", "image", "series", "event"
+    "speech", "caption", "screen_text", "object", "face", "scene", "sound", "page", "table", "image", "series", "event"
 ]
 
 

@@ -36,7 +36,7 @@ SEARCHES: dict[str, list[Modality]] = {
     "recall_speech": ["speech", "caption"],
     "recall_screen_text": ["screen_text"],
     DOCUMENTS: ["page", "table", "image"],
-    "recall_objects": ["object", "face", "sound", "event", "series"],
+    "recall_objects": ["object", "face", "scene", "sound", "event", "series"],
 }
 """The parallel searches: node names and the kinds of memory that each looks through."""
 
