@@ -16,6 +16,8 @@ from api.uploads import Field, parts
 from knowledge.library import LIBRARY, Source
 from knowledge.segment import Modality, Segment
 from knowledge.store import STORE, Where
+from knowledge.tools import ForgetInput
+from knowledge.tools import forget as forget_tool
 from tools.errors import InvalidInput, SutradharError
 
 router = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"])
@@ -123,10 +125,9 @@ async def _frames(host: Host, tenant: str, knowledge_base: str, sha: str) -> Fra
 
 @router.delete("/sources/{source}")
 async def forget(source: Sha, host: HostDep, bench: BenchDep, knowledge_base: Base = "default") -> dict[str, bool]:
-    """Forget a source and everything that was remembered of it."""
+    """Forget a source, everything that was remembered of it, and its bytes unless somebody else has them."""
     found = await bench.part(LIBRARY).get(bench.tenant, knowledge_base, source)
-    await bench.part(STORE).delete(bench.tenant, Where(knowledge_bases=[knowledge_base], sources=[found.sha256]))
-    await bench.part(LIBRARY).forget(bench.tenant, knowledge_base, found.sha256)
+    await bench.call(forget_tool, ForgetInput(knowledge_base=knowledge_base, sha256=found.sha256))
     return {"deleted": True}
 
 

@@ -144,6 +144,10 @@ class Library:
         item = await self._store.aget(_space("artefacts", tenant), sha)
         return str(item.value["name"]) if item else None
 
+    async def held(self) -> set[str]:
+        """The content that any tenant has as a source or has made."""
+        return {sha for what in ("sources", "artefacts") for sha in await self._keys((what,))}
+
     async def say(self, tenant: str, feedback: Feedback) -> None:
         """Keep what a user said about a run; saying it again replaces it."""
         await self._store.aput(_space("feedback", tenant), feedback.run, feedback.model_dump(mode="json"), index=False)
@@ -172,6 +176,13 @@ class Library:
         while page := await self._store.asearch(prefix, limit=_PAGE, offset=len(values)):
             values += [dict(item.value) for item in page]
         return values
+
+    async def _keys(self, prefix: tuple[str, ...]) -> set[str]:
+        keys, seen = set[str](), 0
+        while page := await self._store.asearch(prefix, limit=_PAGE, offset=seen):
+            keys |= {item.key for item in page}
+            seen += len(page)
+        return keys
 
 
 LIBRARY: Part[Library] = Part("library")

@@ -192,7 +192,10 @@ async def list_sources(input: ListSourcesInput, bench: Bench) -> Sources:
 
 @tool(title="Forget", effect="write", idempotent=True)
 async def forget(input: ForgetInput, bench: Bench) -> Forgotten:
-    """Forget a source, or a whole knowledge base, with everything that was remembered of it."""
+    """Forget a source, or a whole knowledge base, with everything that was remembered of it.
+
+    The medium itself goes too, with its frames and transcripts, unless somebody else still has it.
+    """
     library, store = bench.part(LIBRARY), bench.part(STORE)
     shas = [input.sha256] if input.sha256 else []
     where = Where(knowledge_bases=[input.knowledge_base], sources=shas)
@@ -202,6 +205,10 @@ async def forget(input: ForgetInput, bench: Bench) -> Forgotten:
     gone = [each.sha256 for each in known if input.sha256 in (None, each.sha256)]
     for sha in gone:
         await library.forget(bench.tenant, input.knowledge_base, sha)
+    held = await library.held()
+    for sha in {*gone} - held:
+        # whoever uploads the same bytes in this very moment is told to upload them again
+        await bench.media.delete(sha)
     return Forgotten(sources=len(gone), segments=segments)
 
 

@@ -14,6 +14,7 @@ from graphs.events import Citation
 from knowledge.library import LIBRARY, Source, Stage
 from knowledge.segment import Segment, moment
 from knowledge.store import STORE, Where
+from knowledge.tools import ForgetInput, forget
 from tools.errors import SutradharError
 
 if TYPE_CHECKING:
@@ -137,9 +138,8 @@ class _Shelf:
                 ui.button("Forget", color="negative", on_click=lambda: dialog.submit(True)).props("unelevated")
                 ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat")
         if await dialog:
-            where = Where(knowledge_bases=[source.knowledge_base], sources=[source.sha256])
-            await self._visit.bench.part(STORE).delete(self._visit.tenant, where)
-            await self._visit.bench.part(LIBRARY).forget(self._visit.tenant, source.knowledge_base, source.sha256)
+            wanted = ForgetInput(knowledge_base=source.knowledge_base, sha256=source.sha256)
+            await self._visit.bench.call(forget, wanted)
             await self.refresh()
 
 

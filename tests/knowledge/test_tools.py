@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from knowledge.library import SourceChange
+from knowledge.library import LIBRARY, SourceChange
 from knowledge.open import open_knowledge
 from knowledge.segment import Made, Modality, Segment, segment_id
 from knowledge.store import STORE, Where
@@ -147,6 +147,26 @@ async def test_sources_are_listed_and_forgotten_with_their_segments(bench: Bench
     gone = await bench.call(forget, ForgetInput(knowledge_base="main"))
     assert (gone.sources, gone.segments) == (1, 6)
     assert (await bench.call(list_knowledge_bases, Nothing())).knowledge_bases == []
+
+
+async def test_a_medium_goes_with_the_last_who_has_it(bench: Bench) -> None:
+    async def bytes_of_a_film() -> AsyncIterator[bytes]:
+        yield bench.tenant.encode()
+
+    film = await bench.media.put(bytes_of_a_film(), name="film.mp4")
+    frame = await bench.media.derive(film.sha256, "frames/1.jpg", b"picture")
+    other = bench.serving(f"{bench.tenant}, another")
+    change = SourceChange(name="film.mp4", state="ready")
+    for who, base in ((bench, "main"), (bench, "copies"), (other, "main")):
+        await who.call(put_source, PutSourceInput(sha256=film.sha256, knowledge_base=base, change=change))
+    await other.part(LIBRARY).own(other.tenant, "e" * 64, "a report")
+    for who, base in ((bench, "main"), (bench, "copies")):
+        await who.call(forget, ForgetInput(knowledge_base=base, sha256=film.sha256))
+        assert await bench.media.read(frame) == b"picture"
+    await other.call(forget, ForgetInput(knowledge_base="main"))
+    for ref in (film.sha256, frame):
+        with pytest.raises(NotFound):
+            await bench.media.read(ref)
 
 
 async def test_another_tenant_sees_nothing(bench: Bench) -> None:

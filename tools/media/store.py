@@ -92,9 +92,14 @@ class MediaStore:
                 self._drop(sha, path)
 
     def _drop(self, sha: str, marker: str) -> None:
-        for path in (str(self._folder(sha)), marker):
-            if self._fs.exists(path):
-                self._fs.rm(path, recursive=True)
+        self._remove(sha)
+        if self._fs.exists(marker):
+            self._fs.rm(marker)
+
+    def _remove(self, sha: str) -> None:
+        folder = str(self._folder(sha))
+        if self._fs.exists(folder):
+            self._fs.rm(folder, recursive=True)
         shutil.rmtree(self._cache / "remote" / sha, ignore_errors=True)
 
     async def _spool(self, chunks: AsyncIterable[bytes], spool: Path, *, nonce: bytes = b"") -> tuple[str, int]:
@@ -143,8 +148,8 @@ class MediaStore:
         return await asyncio.to_thread((await self.local(ref)).read_bytes)
 
     async def delete(self, sha: str) -> None:
-        """Forget a medium and all that was derived from it."""
-        await asyncio.to_thread(self._fs.rm, str(self._folder(sha)), recursive=True)
+        """Forget a medium and all that was derived from it; one that is not there is forgotten already."""
+        await asyncio.to_thread(self._remove, sha)
 
     def _write(self, path: PurePosixPath, data: bytes) -> None:
         self._fs.makedirs(str(path.parent), exist_ok=True)
