@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from api.host import Host
 from knowledge.library import LIBRARY, Library, Source, SourceChange
-from tools.errors import NotFound, NotInstalled
+from knowledge.tools import ForgetInput
+from knowledge.tools import forget as forget_tool
+from tools.errors import Busy, NotFound, NotInstalled
 from tools.media.store import Media
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 _START_SECONDS = 90.0
 _SETTLING = 6
+_STOP_SECONDS = 30.0
 
 
 async def submit(host: Host, media: Media, *, knowledge_base: str, tenant: str) -> str:
@@ -29,6 +32,30 @@ async def submit(host: Host, media: Media, *, knowledge_base: str, tenant: str) 
         await library.put(tenant, knowledge_base, media.sha256, change)
     async with open_flows(server) as flows:
         return await flows.submit(media, knowledge_base=knowledge_base, tenant=tenant)
+
+
+async def forget(host: Host, sha: str, *, knowledge_base: str, tenant: str) -> None:
+    """Forget a source and all that was remembered of it, stopping its ingest first. Raises `NotFound`."""
+    bench = host.bench.serving(tenant)
+    source = await bench.part(LIBRARY).get(tenant, knowledge_base, sha)
+    if source.state in {"queued", "running"}:
+        await _stop(host, sha, knowledge_base, tenant)
+    await bench.call(forget_tool, ForgetInput(knowledge_base=knowledge_base, sha256=sha))
+
+
+async def _stop(host: Host, sha: str, knowledge_base: str, tenant: str) -> None:
+    from flows.client import open_flows
+    from flows.server import find_prefect
+
+    server = await asyncio.to_thread(find_prefect, host.settings)
+    if server is None:
+        return
+    try:
+        # otherwise it would go on and bring back what is being forgotten
+        async with asyncio.timeout(_STOP_SECONDS), open_flows(server) as flows:
+            await flows.stop(sha, knowledge_base=knowledge_base, tenant=tenant)
+    except TimeoutError as error:
+        raise Busy("The ingest of this source has not stopped yet.", remedy="Try again.", retry_after=5.0) from error
 
 
 async def _ready(library: Library, tenant: str, knowledge_base: str, sha: str) -> bool:

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from api import ingests
 from api.deps import BenchDep, HostDep, TenantDep
 from api.failures import Malformed
 from api.host import Host
@@ -16,8 +17,6 @@ from api.uploads import Field, parts
 from knowledge.library import LIBRARY, Source
 from knowledge.segment import Modality, Segment
 from knowledge.store import STORE, Where
-from knowledge.tools import ForgetInput
-from knowledge.tools import forget as forget_tool
 from tools.errors import InvalidInput, SutradharError
 
 router = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"])
@@ -124,10 +123,9 @@ async def _frames(host: Host, tenant: str, knowledge_base: str, sha: str) -> Fra
 
 
 @router.delete("/sources/{source}")
-async def forget(source: Sha, host: HostDep, bench: BenchDep, knowledge_base: Base = "default") -> dict[str, bool]:
+async def forget(source: Sha, host: HostDep, tenant: TenantDep, knowledge_base: Base = "default") -> dict[str, bool]:
     """Forget a source, everything that was remembered of it, and its bytes unless somebody else has them."""
-    found = await bench.part(LIBRARY).get(bench.tenant, knowledge_base, source)
-    await bench.call(forget_tool, ForgetInput(knowledge_base=knowledge_base, sha256=found.sha256))
+    await ingests.forget(host, source, knowledge_base=knowledge_base, tenant=tenant)
     return {"deleted": True}
 
 

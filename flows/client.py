@@ -77,7 +77,7 @@ class Flows:
 
     async def submit(self, media: Media, *, knowledge_base: str, tenant: str) -> str:
         """Have a stored medium ingested and return the flow run; the same medium in flight is not submitted again."""
-        tags = [f"media:{media.sha256}", f"base:{knowledge_base}", f"tenant:{tenant}"]
+        tags = _tags(media.sha256, knowledge_base, tenant)
         async with self._submitting:
             for run in await self._unfinished(tags):
                 return str(run["id"])
@@ -135,6 +135,13 @@ class Flows:
             kind = "CANCELLED" if now.state == "waiting" else "CANCELLING"
             await self._ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": kind}})
 
+    async def stop(self, sha: str, *, knowledge_base: str, tenant: str) -> None:
+        """Cancel the ingest of this medium, if one is in flight, and wait until it has ended."""
+        for run in await self._unfinished(_tags(sha, knowledge_base, tenant)):
+            await self.cancel(str(run["id"]))
+            async for _ in self.follow(str(run["id"])):
+                pass
+
     async def _unfinished(self, tags: list[str]) -> list[dict[str, Any]]:
         states = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
         wanted = {"flow_runs": {"tags": {"all_": tags}, "state": states}, "limit": 1}
@@ -170,6 +177,10 @@ class Flows:
         if status >= 400:
             raise EngineFailed(f"Prefect refused {path!r} with HTTP {status}: {text[:200]!r}.")
         return json.loads(text) if text else None
+
+
+def _tags(sha: str, knowledge_base: str, tenant: str) -> list[str]:
+    return [f"media:{sha}", f"base:{knowledge_base}", f"tenant:{tenant}"]
 
 
 def _progress(run: dict[str, Any], artifacts: list[dict[str, Any]]) -> Progress:

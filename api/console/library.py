@@ -9,12 +9,11 @@ from nicegui import events, ui
 
 from api.console import theme
 from api.console.player import Player
-from api.ingests import submit
+from api.ingests import forget, submit
 from graphs.events import Citation
 from knowledge.library import LIBRARY, Source, Stage
 from knowledge.segment import Segment, moment
 from knowledge.store import STORE, Where
-from knowledge.tools import ForgetInput, forget
 from tools.errors import SutradharError
 
 if TYPE_CHECKING:
@@ -138,8 +137,8 @@ class _Shelf:
                 ui.button("Forget", color="negative", on_click=lambda: dialog.submit(True)).props("unelevated")
                 ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat")
         if await dialog:
-            wanted = ForgetInput(knowledge_base=source.knowledge_base, sha256=source.sha256)
-            await self._visit.bench.call(forget, wanted)
+            host, tenant = self._visit.host, self._visit.tenant
+            await forget(host, source.sha256, knowledge_base=source.knowledge_base, tenant=tenant)
             await self.refresh()
 
 
