@@ -178,7 +178,7 @@ def _go(code: str, cases: Sequence[Case], mark: str) -> Suite:
     calls, kept, skipped = _written_calls(code, "go", cases)
     lines = "\n".join(f"\tattempt(t, {n}, func() any {{ return {call} }})" for n, call in calls)
     text = _inside("cases_test.go.txt").replace("@MARK@", mark).replace("@CALLS@", lines)
-    given = {"solution.go": code, "cases_test.go": text, "go.mod": "module solution\n\ngo 1.20\n"}
+    given = {"solution.go": code, "cases_test.go": text, "go.mod": "module solution\n\ngo 1.19\n"}
     program = Program(files=given, command=["go", "test", "-count=1", "-v", "./..."], limits=BUILD_LIMITS)
     return Suite(program, mark, kept, skipped)
 

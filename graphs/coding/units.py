@@ -135,7 +135,7 @@ def _cpp(code: str, tests: str) -> Program:
 
 
 def _go(code: str, tests: str) -> Program:
-    given = {"solution.go": code, TEST_FILES["go"]: tests, "go.mod": "module solution\n\ngo 1.20\n"}
+    given = {"solution.go": code, TEST_FILES["go"]: tests, "go.mod": "module solution\n\ngo 1.19\n"}
     return Program(files=given, command=["go", "test", "-count=1", "./..."], limits=BUILD_LIMITS)
 
 
