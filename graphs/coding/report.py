@@ -145,7 +145,7 @@ def statement(result: CodeResult, spec: Spec, state: State) -> str:
         return _tested(result)
     if run is None:
         return "Nothing was run."
-    spent = f"run in the sandbox in {run.seconds:.1f} s"
+    spent = f"run in the sandbox in {run.seconds:.{1 if run.seconds >= 1 else 2}f} s"
     if not run.outcomes:
         ended = (
             "It was run in the sandbox and loads"
