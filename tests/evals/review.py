@@ -125,12 +125,16 @@ async def run(
     with TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home")
         async with open_bench(settings) as bench:
-            context, reviewed = Context(bench), list[Reviewed]()
+            reviewed = list[Reviewed]()
             chosen = generate(seed)
             for each in chosen[:: len(chosen) // programs] if programs else chosen:
                 spec = Spec(mode="review", language=each.language, task="Review this.")
                 told = [merge((await by_tools([file], spec, bench))[0]) for file in (each.buggy, each.clean)]
-                said = [[], []] if quick else [await by_model(context, spec, file) for file in (each.buggy, each.clean)]
+                said = (
+                    [[], []]
+                    if quick
+                    else [await by_model(Context(bench), spec, file) for file in (each.buggy, each.clean)]
+                )
                 reviewed.append(Reviewed(each, told[0], said[0], told[1], said[1]))
                 _log.info("%s %s: %s", each.language, each.name, hits(told[0], each))
             return figures_of(reviewed)
