@@ -38,6 +38,19 @@ async def listen(job: Job, *, language: str | None = None) -> AsyncIterator[tupl
         yield end, in_base(await once(bench, sha, "speech", version, work), knowledge_base)
 
 
+async def listen_between(job: Job, start: float, end: float) -> list[Segment]:
+    """What is said in one stretch; heard once for each content and model."""
+    model = job.bench.choose(SPEECH_TO_TEXT).row.id
+
+    async def work() -> list[Segment]:
+        heard = await job.bench.call(transcribe, TranscribeInput(media=job.sha, start=start, end=end))
+        made = Made(model=heard.model, version=VERSION)
+        return [_segment(each, job.sha, job.probe, made, job.knowledge_base) for each in sentences(heard.segments)]
+
+    kept = await once(job.bench, job.sha, "speech", f"{VERSION}-{model}-{start:.0f}-{end:.0f}", work)
+    return in_base(kept, job.knowledge_base)
+
+
 def _heard(job: Job) -> Bench:
     """The bench with a listener that shows how far the ears are within a part."""
 

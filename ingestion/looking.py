@@ -10,7 +10,9 @@ from difflib import SequenceMatcher
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from ingestion.frames import Picture
+from ingestion.scenes import told
 from ingestion.shots import Shot
+from ingestion.timeline import ShotSeen
 from knowledge.segment import Made, Modality, Segment, segment_id
 from tools.bench import Bench
 from tools.looking import DetectInput, FaceInput, LookInput, SeenFace, SeenObject, SeenText
@@ -21,6 +23,7 @@ from tools.vision import Box
 
 VERSION = "2"
 _SURE = 0.5
+_OFTEN = 3
 _WINDOW = 30.0
 _IRREGULAR = {"person": "persons", "mouse": "mice", "knife": "knives", "sheep": "sheep", "scissors": "scissors"}
 
@@ -180,6 +183,35 @@ def screen_text(lines: Sequence[Shown], place: Place) -> list[Segment]:
     return found
 
 
+def written(looks: Sequence[Look], place: Place) -> list[Segment]:
+    """The text of pictures that come in order of time."""
+    screen = Screen()
+    for look in looks:
+        if look.lines:
+            screen.see(look)
+    screen.end()
+    return screen_text(screen.leave(), place)
+
+
+def scene_segments(shots: Sequence[ShotSeen], place: Place) -> list[Segment]:
+    """How each shot looks, in words."""
+    return [
+        place.segment(
+            "scene",
+            Seen(
+                text=told(each, None if each.repeats is None else shots[each.repeats]),
+                start=each.start,
+                end=each.end,
+                confidence=1.0,
+                box=None,
+                image=each.image,
+                model="rules",
+            ),
+        )
+        for each in shots
+    ]
+
+
 def things(looks: Sequence[Look], shots: Sequence[Shot], place: Place) -> list[Segment]:
     """What is to be seen in each shot: «2 persons, 1 cup»."""
     found = list[Segment]()
@@ -187,16 +219,27 @@ def things(looks: Sequence[Look], shots: Sequence[Shot], place: Place) -> list[S
         seen = [look for look in group if look.objects]
         if not seen:
             continue
-        most: dict[str, int] = {}
-        for look in seen:
-            for label, number in Counter(each.label for each in look.objects).items():
-                most[label] = max(most.get(label, 0), number)
+        most = _most(group)
+        if not most:
+            continue
         ordered = sorted(most, key=lambda label: (-most[label], label))
         text = ", ".join(_counted(most[label], label) for label in ordered)
         best = max(seen, key=lambda look: (len(look.objects), sum(each.confidence for each in look.objects)))
         sure = max(each.confidence for each in best.objects)
         found.append(place.segment("object", _over(seen, best, text, sure)))
     return found
+
+
+def _most(looks: Sequence[Look]) -> dict[str, int]:
+    """How many of each thing are to be seen at once. In a shot that was looked at often, a thing that one look alone
+    found, and not surely, is a mistake of the detector."""
+    counts = [Counter(each.label for each in look.objects) for look in looks]
+    sure = {each.label for look in looks for each in look.objects if each.confidence >= _SURE}
+    again = Counter(label for count in counts for label in count)
+    most = Counter[str]()
+    for count in counts:
+        most |= count
+    return {label: n for label, n in most.items() if label in sure or again[label] > 1 or len(looks) < _OFTEN}
 
 
 def faces(looks: Sequence[Look], shots: Sequence[Shot], place: Place) -> list[Segment]:

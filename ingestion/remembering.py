@@ -4,14 +4,23 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
+from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from ingestion.stages import Progress, Report, Stages, keep, recall, result_ref
 from knowledge.library import Kind, Source, SourceChange, Stage
 from knowledge.segment import Segment
-from knowledge.tools import PutSourceInput, RememberInput, SourceInput, get_source, put_source
+from knowledge.tools import (
+    ForgetSegmentsInput,
+    PutSourceInput,
+    RememberInput,
+    SourceInput,
+    forget_segments,
+    get_source,
+    put_source,
+)
 from knowledge.tools import remember as remember_tool
 from tools.bench import Bench
 from tools.errors import NotFound, SutradharError
@@ -83,6 +92,24 @@ class Writer:
                     self._stages.progress(Progress(stage="remember", note=f"{len(self.written)} segments"))
 
 
+class Sink(Protocol):
+    """Where segments go as they are made; `written` are those that have arrived."""
+
+    written: list[Segment]
+
+    async def write(self, segments: Sequence[Segment]) -> None: ...
+
+
+class Collected:
+    """A sink that only collects: nothing is remembered."""
+
+    def __init__(self) -> None:
+        self.written = list[Segment]()
+
+    async def write(self, segments: Sequence[Segment]) -> None:
+        self.written += segments
+
+
 @dataclass(frozen=True)
 class Job:
     """One medium on its way into one knowledge base."""
@@ -92,7 +119,7 @@ class Job:
     bench: Bench
     knowledge_base: str
     stages: Stages
-    writer: Writer
+    writer: Sink
 
 
 async def remembered(sha: str, bench: Bench, knowledge_base: str, version: str) -> Report | None:
@@ -155,7 +182,13 @@ async def _kind(media: Media, bench: Bench, probe: Probe | None) -> Kind:
 
 
 async def remember(bench: Bench, segments: Sequence[Segment]) -> None:
-    await bench.call(remember_tool, RememberInput(segments=list(segments)))
+    if segments:
+        await bench.call(remember_tool, RememberInput(segments=list(segments)))
+
+
+async def forget_some(bench: Bench, knowledge_base: str, sha: str, ids: Sequence[UUID]) -> None:
+    if ids:
+        await bench.call(forget_segments, ForgetSegmentsInput(knowledge_base=knowledge_base, source=sha, ids=list(ids)))
 
 
 async def _find(bench: Bench, knowledge_base: str, sha: str) -> Source | None:

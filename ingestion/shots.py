@@ -1,35 +1,63 @@
-"""Where one shot ends and the next begins, from how much each decoded frame differs from the one before."""
+"""Where one shot ends and the next begins, how it begins, and what the camera does in it, from measures of frames."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from tools.media.frames import Changes
+from ingestion.timeline import Camera, Transition
+from tools.media.frames import Changes, Motion
+from tools.media.looks import CUT, strengths
+from tools.media.motion import STEP
 
 _LEAST = 0.12
-CUT = 0.27
-"""How much two frames differ that have nothing but chance in common."""
 _TIMES = 3.0
 _AROUND = 8
 _SHORTEST = 0.5
+_MIXING, _TURNED = 0.02, 0.04
+"""Shares of the grey scale by which a picture turned into another within a second: worth following, and enough."""
+_UNLIKE = 0.7
+"""Correlation under which the pictures before and after are two, not one in another light."""
+_BLACK = 0.07
+_DARK_SECONDS = 3.0
+_FEWEST = 3
+_MOVES = 0.03
+"""Fractions of the picture a second from which the camera is said to move."""
+_AGREE, _SHAKES = 0.7, 0.3
+_WAYS: tuple[tuple[Camera, Camera], ...] = (
+    ("pan left", "pan right"),
+    ("tilt up", "tilt down"),
+    ("zoom in", "zoom out"),
+)
+"""By what the content does: right, down, growing; and the opposite."""
 
 
 class Shot(BaseModel):
-    """Seconds of the medium; the end is exclusive."""
+    """Seconds of the medium; the end is exclusive. The fields are those of `ingestion.timeline.ShotSeen`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: float
     end: float
+    transition: Transition = "cut"
+    camera: Camera = "unknown"
+    motion: float = 0.0
+    brightness: float = 0.5
 
 
-def strength(changes: Changes) -> NDArray[np.float32]:
-    """How strong each change is, 0..1: mostly by colours, which motion leaves alone."""
-    score: NDArray[np.float32] = 0.65 * changes[:, 1] + 0.35 * changes[:, 2]
-    return score
+class Turn(NamedTuple):
+    """One picture turns into another over some time: the boundary is taken in the middle."""
+
+    start: float
+    end: float
+    kind: Transition
+
+    @property
+    def middle(self) -> float:
+        return (self.start + self.end) / 2
 
 
 def find_cuts(changes: Changes, *, exact: bool = True) -> list[float]:
@@ -42,7 +70,7 @@ def find_cuts(changes: Changes, *, exact: bool = True) -> list[float]:
     if len(changes) < 2:
         return []
     times = changes[:, 0]
-    score = strength(changes)
+    score = strengths(changes)
     if not exact:
         strong = [int(i) for i in np.flatnonzero(score >= CUT)]
         return _apart([float(times[i]) for i in strong])
@@ -72,7 +100,72 @@ def _apart(cuts: Sequence[float]) -> list[float]:
     return kept
 
 
-def shots(cuts: Sequence[float], duration: float) -> list[Shot]:
-    """The stretches between cuts, covering the whole medium."""
-    edges = [0.0, *(cut for cut in cuts if cut < duration), max(duration, cuts[-1] if cuts else 0.0)]
-    return [Shot(start=start, end=end) for start, end in pairwise(edges) if end > start]
+def find_turns(motion: Motion, changes: Changes) -> list[Turn]:
+    """Fades and dissolves: stretches in which one picture evenly turns into one that is unlike it."""
+    found = list[Turn]()
+    for rows in _runs(motion[motion[:, 5] > _MIXING]):
+        # what is measured at a time began up to two steps before
+        start, end = float(rows[0, 0]) - 2 * STEP, float(rows[-1, 0])
+        light = changes[(changes[:, 0] >= start - STEP) & (changes[:, 0] <= end + STEP), 3]
+        dark = len(light) > 0 and (float(light.min()) < _BLACK or float(light.max()) > 1 - _BLACK)
+        if float(rows[:, 5].max()) < _TURNED or (not dark and float(rows[:, 6].min()) > _UNLIKE):
+            continue
+        turn = Turn(max(0.0, start), end, "fade" if dark else "dissolve")
+        if found and dark and found[-1].kind == "fade" and turn.start - found[-1].end < _DARK_SECONDS:
+            turn = turn._replace(start=found.pop().start)
+        found.append(turn)
+    return found
+
+
+def _runs(rows: Motion) -> list[Motion]:
+    """Rows that follow each other without a gap."""
+    gaps = np.flatnonzero(np.diff(rows[:, 0]) > 2.5 * STEP) + 1
+    return [each for each in np.split(rows, gaps) if len(each)]
+
+
+def shots(cuts: Sequence[float], duration: float, turns: Sequence[Turn] = ()) -> list[Shot]:
+    """The stretches between cuts and turns, covering the whole medium. A cut within a turn is part of it."""
+    begins: dict[float, Transition] = {each.middle: each.kind for each in turns if each.middle >= _SHORTEST}
+    begins |= {cut: "cut" for cut in cuts if not any(each.start - STEP <= cut <= each.end + STEP for each in turns)}
+    last = max([duration, *cuts[-1:]])
+    edges = [0.0, *sorted(each for each in begins if each < duration), last]
+    first: dict[float, Transition] = {0.0: "start"}
+    return [
+        Shot(start=start, end=end, transition=(first | begins)[start]) for start, end in pairwise(edges) if end > start
+    ]
+
+
+def filmed(shots: Sequence[Shot], changes: Changes, motion: Motion) -> list[Shot]:
+    """The shots with what the camera does in them, how much moves beside it, and how bright they are."""
+    return [_filmed(each, changes, motion) for each in shots]
+
+
+def _filmed(shot: Shot, changes: Changes, motion: Motion) -> Shot:
+    light = changes[(changes[:, 0] >= shot.start) & (changes[:, 0] < shot.end), 3]
+    inside = (motion[:, 0] > shot.start + STEP) & (motion[:, 0] < shot.end - STEP / 2) & (motion[:, 5] <= _MIXING)
+    rows = motion[inside]
+    return shot.model_copy(
+        update={
+            "camera": camera(rows),
+            "motion": round(float(np.median(rows[:, 4])), 3) if len(rows) else 0.0,
+            "brightness": round(float(light.mean()), 3) if len(light) else 0.5,
+        }
+    )
+
+
+def camera(rows: Motion) -> Camera:
+    """What the camera does over some rows of motion; `unknown` where they are too few or disagree."""
+    sure = rows[~np.isnan(rows[:, 1:4]).any(axis=1)]
+    if len(sure) < _FEWEST or len(sure) < len(rows) / 2:
+        return "unknown"
+    speeds = np.median(sure[:, 1:4], axis=0)
+    which = int(np.abs(speeds).argmax())
+    agreeing = float((np.sign(sure[:, 1 + which]) == np.sign(speeds[which])).mean())
+    if abs(speeds[which]) >= _MOVES and agreeing >= _AGREE:
+        # the content goes where the camera does not
+        return _WAYS[which][int(speeds[which] < 0)]
+    rough = np.quantile(np.abs(sure[:, 1:3]), 0.9)
+    if rough < _MOVES / 2:
+        return "still"
+    back_and_forth = float((np.diff(np.sign(sure[:, 1:3]), axis=0) != 0).mean())
+    return "shaky" if rough >= _MOVES and back_and_forth > _SHAKES else "unknown"

@@ -75,6 +75,7 @@ class Timeline(_Frozen):
     """All that is known of one medium. `segments` are what memory keeps of it, in order of time.
 
     `complete` is false while later passes are still to come or a budget ended them; `notes` say what was left out.
+    `version` names the models and steps that made it.
     """
 
     source: str
@@ -88,6 +89,7 @@ class Timeline(_Frozen):
     passes: list[Pass] = []
     complete: bool = False
     notes: list[str] = []
+    version: str = ""
 
     def during(self, start: float, end: float) -> list[Segment]:
         """The segments that overlap a stretch of time; those without times belong to every stretch."""

@@ -1,12 +1,19 @@
 """A video or a sound recording into memory: listening beside looking, each kind of segment written when it is there."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+from ingestion.gathering import gathered, keep_timeline
+from ingestion.glance import FROM, Glance, glance
+from ingestion.hearing import hear_stage
 from ingestion.listening import listen
-from ingestion.remembering import Job, Writer, finish_source, remembered, start_source
+from ingestion.looking import Place
+from ingestion.remembering import Job, Writer, finish_source, forget_some, remember, remembered, start_source
 from ingestion.stages import OnProgress, Progress, Report, Stages, all_failed, count, unheard
+from ingestion.timeline import Pass
 from ingestion.watching import look_stage
+from knowledge.segment import Segment
 from tools.bench import Bench
 from tools.capability import Capability
 from tools.errors import NotInstalled
@@ -17,7 +24,7 @@ from tools.media.store import Media
 from tools.speech import SPEECH_TO_TEXT
 from tools.vision import OBJECT_DETECTION, TEXT_READING
 
-VERSION = "1"
+VERSION = "2"
 SERVED = (SPEECH_TO_TEXT, TEXT_READING, OBJECT_DETECTION, FACE_LANDMARKS)
 SENSES = ("speech", "frames", "screen_text", "objects", "faces")
 
@@ -31,7 +38,7 @@ async def ingest_video(
     when none can, the first reason is raised.
     """
     title = name or media.name
-    version = "-".join([VERSION, *(_serving(each, bench) for each in SERVED)])
+    version = version_of(bench)
     before = await remembered(media.sha256, bench, knowledge_base, version)
     if before is not None:
         return before
@@ -40,9 +47,13 @@ async def ingest_video(
     async with open_media(path, bench.settings.limits) as reader:
         probe = await probe_stage(reader, stages)
         await start_source(media, title, bench, knowledge_base, probe)
+        glanced = await glance_stage(media.sha256, probe, bench, reader, stages)
+        first = glanced.segments(Place(media.sha256, knowledge_base, probe.recorded_at)) if glanced else []
+        await remember(bench, first)
         async with Writer(bench, stages) as writer:
             job = Job(media.sha256, probe, bench, knowledge_base, stages, writer)
-            await _listen_and_look(job, reader)
+            await listen_and_look(job, reader)
+    await _supersede(first, writer.written, bench, knowledge_base, media.sha256)
     report = Report(
         source=media.sha256,
         name=title,
@@ -50,20 +61,39 @@ async def ingest_video(
         segments=count(writer.written),
         stages=stages.reports,
         duration=probe.duration,
-        notes=[] if probe.whole_until is None else [_cut_off(probe)],
+        notes=notes_of(probe),
     )
     error = all_failed(stages, SENSES)
+    timeline = await gathered(job, title, [pass_of(stages)], report.notes, complete=error is None)
+    await keep_timeline(timeline.model_copy(update={"version": version}), bench)
     await finish_source(media, title, bench, report, version)
     if error is not None:
         raise error
     return report
 
 
-async def _listen_and_look(job: Job, reader: Reader) -> None:
+def version_of(bench: Bench) -> str:
+    """The models and steps that would watch a medium now: others than last time are a reason to watch it again."""
+    return "-".join([VERSION, *(_serving(each, bench) for each in SERVED)])
+
+
+async def glance_stage(sha: str, probe: Probe, bench: Bench, reader: Reader, stages: Stages) -> Glance | None:
+    """A first look at a video that takes a while; None for a short one."""
+    if probe.video is None or probe.duration < FROM:
+        return None
+    found = list[Glance]()
+    async with stages.stage("glance"):
+        found.append(await glance(sha, probe, bench, reader))
+    return found[0] if found else None
+
+
+async def listen_and_look(job: Job, reader: Reader) -> None:
+    """All that ears and eyes can do, side by side."""
     try:
         async with asyncio.TaskGroup() as group:
             if job.probe.audio:
                 group.create_task(listen_stage(job))
+                group.create_task(hear_stage(job, reader))
             if job.probe.video is not None:
                 group.create_task(look_stage(job, reader))
     except BaseExceptionGroup as errors:
@@ -73,6 +103,12 @@ async def _listen_and_look(job: Job, reader: Reader) -> None:
 
 def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _supersede(first: Sequence[Segment], then: Sequence[Segment], bench: Bench, base: str, sha: str) -> None:
+    """What the first look found is forgotten once the video has been watched, as far as that did not find the same."""
+    left = {each.id for each in first} - {each.id for each in then}
+    await forget_some(bench, base, sha, sorted(left))
 
 
 async def probe_stage(reader: Reader, stages: Stages) -> Probe:
@@ -88,6 +124,26 @@ async def listen_stage(job: Job) -> None:
             await job.writer.write(segments)
             fraction = min(1.0, until / job.probe.duration) if job.probe.duration else None
             job.stages.progress(Progress(stage="speech", fraction=fraction, note=f"{len(segments)} more"))
+
+
+def pass_of(stages: Stages) -> Pass:
+    """What a whole pass came to: which senses worked, and why others did not."""
+    worked = [each.stage for each in stages.reports if each.outcome in {"done", "kept"}]
+    senses = ("speech", "sounds", "screen_text", "objects", "faces")
+    return Pass(
+        name="full",
+        seconds=round(max((each.seconds for each in stages.reports), default=0.0), 3),
+        senses=[each for each in senses if each in worked],
+        missing={
+            each.stage: each.note
+            for each in stages.reports
+            if each.stage in senses and each.note and each.stage not in worked
+        },
+    )
+
+
+def notes_of(probe: Probe) -> list[str]:
+    return [] if probe.whole_until is None else [_cut_off(probe)]
 
 
 def _serving(capability: Capability[Any], bench: Bench) -> str:

@@ -17,11 +17,13 @@ from ingestion.looking import (
     find_faces,
     find_objects,
     read_text,
+    scene_segments,
     screen_text,
     things,
 )
 from ingestion.looking import VERSION as LOOKS_VERSION
 from ingestion.remembering import Job
+from ingestion.scenes import scenes
 from ingestion.stages import Progress, keep, recall, result_ref
 from tools.bench import Bench
 from tools.capability import Capability
@@ -125,7 +127,9 @@ async def frames_stage(job: Job, reader: Reader, feeds: Sequence[Feed], watched:
             await keep(job.bench, ref, PICTURES, sampling.result())
     if kept:
         job.stages.mark("frames", "kept")
-    watched.set_result(kept or sampling.result())
+    result = kept or sampling.result()
+    watched.set_result(result)
+    await job.writer.write(scene_segments(scenes(result.shots, result.pictures), _place(job)))
     for feed in feeds:
         await feed.put(None)
 
@@ -161,6 +165,17 @@ async def faces_stage(job: Job, feed: Feed, watched: asyncio.Future[Pictures]) -
         await job.writer.write(faces(looks, (await watched).shots, _place(job)))
 
 
+async def looked(job: Job, stage: str, capability: Capability[Any]) -> list[Look]:
+    """What a sense has seen of the medium so far, in order of time."""
+    ref = _ref(job, stage, job.bench.choose(capability).row.id)
+    looks = await recall(job.bench, ref, LOOKS)
+    return sorted(looks or [], key=lambda each: each.picture.start)
+
+
+def _ref(job: Job, stage: str, model: str) -> str:
+    return result_ref(job.sha, stage, f"{LOOKS_VERSION}-{FRAMES_VERSION}-{model}")
+
+
 async def _looks(job: Job, sense: Sense, feed: Feed) -> AsyncIterator[Look]:
     """What one sense sees on the pictures it looks at.
 
@@ -170,7 +185,7 @@ async def _looks(job: Job, sense: Sense, feed: Feed) -> AsyncIterator[Look]:
     async with job.stages.stage(stage):
         try:
             model = job.bench.choose(sense.capability).row.id
-            ref = result_ref(job.sha, stage, f"{LOOKS_VERSION}-{FRAMES_VERSION}-{model}")
+            ref = _ref(job, stage, model)
             known = {look.picture.image: look for look in await recall(job.bench, ref, LOOKS) or []}
             fresh, kept_at = 0, time.monotonic()
             async for arrived in feed.batches(sense.batch):

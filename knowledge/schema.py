@@ -82,6 +82,7 @@ def conditions(tenant: str, where: Where) -> list[Condition]:
         "modality": where.modalities,
         "language": where.languages,
         "page": where.pages,
+        "id": where.ids,
     }
     found += [Condition(name, tuple(values)) for name, values in lists.items() if values]
     if where.start is not None:

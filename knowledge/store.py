@@ -29,6 +29,7 @@ class Where(BaseModel):
     modalities: list[Modality] = []
     languages: list[str] = []
     pages: list[int] = []
+    ids: list[str] = []
     start: float | None = None
     end: float | None = None
     recorded_from: AwareDatetime | None = None

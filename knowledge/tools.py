@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -104,6 +105,12 @@ class Sources(_Output):
 class ForgetInput(_Input):
     knowledge_base: Name
     sha256: Sha | None = Field(None, description="One source of it; without it the whole knowledge base.")
+
+
+class ForgetSegmentsInput(_Input):
+    knowledge_base: Name
+    source: Sha
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=4_096)]
 
 
 class Forgotten(_Output):
@@ -212,6 +219,16 @@ async def forget(input: ForgetInput, bench: Bench) -> Forgotten:
     return Forgotten(sources=len(gone), segments=segments)
 
 
+@tool(title="Forget segments", effect="write", idempotent=True)
+async def forget_segments(input: ForgetSegmentsInput, bench: Bench) -> Forgotten:
+    """Forget some of what was remembered of a source, such as what was seen at a glance once it was seen well."""
+    ids = [str(each) for each in input.ids]
+    where = Where(knowledge_bases=[input.knowledge_base], sources=[input.source], ids=ids)
+    segments = await bench.part(STORE).count(bench.tenant, where)
+    await bench.part(STORE).delete(bench.tenant, where)
+    return Forgotten(sources=0, segments=segments)
+
+
 @tool(title="List knowledge bases")
 async def list_knowledge_bases(input: Nothing, bench: Bench) -> KnowledgeBases:
     """List the knowledge bases with how many sources and segments each holds."""
@@ -235,5 +252,6 @@ TOOLS: tuple[Any, ...] = (
     get_source,
     list_sources,
     forget,
+    forget_segments,
     list_knowledge_bases,
 )

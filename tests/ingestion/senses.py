@@ -99,6 +99,10 @@ class FakeHost:
     async def _remember(self, input: Any, bench: Bench) -> None:
         self.segments |= {f"{each.knowledge_base}/{each.id}": each for each in input.segments}
 
+    async def _forget_segments(self, input: Any, bench: Bench) -> None:
+        gone = {f"{input.knowledge_base}/{each}" for each in input.ids}
+        self.segments = {key: each for key, each in self.segments.items() if key not in gone}
+
     async def _get_source(self, input: Any, bench: Bench) -> Source:
         if (input.knowledge_base, input.sha256) not in self.sources:
             raise NotFound("no such source")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ingestion.shots import find_cuts, shots
-from tests.tools.films import Draw, film
+from ingestion.shots import Shot, filmed, find_cuts, find_turns, shots
+from tests.tools.films import Draw, film, through
 from tools.media.decode import Decoder
 from tools.media.frames import FramePlan
 
@@ -64,3 +64,42 @@ def test_shots_cover_the_whole_medium() -> None:
     assert [(each.start, each.end) for each in found] == [(0, 1.5), (1.5, 4.0), (4.0, 12.0)]
     assert [(each.start, each.end) for each in shots([], 3.0)] == [(0, 3.0)]
     assert shots([], 0.0) == []
+
+
+def seen(path: Path) -> list[Shot]:
+    frames = list(Decoder(path).frames(FramePlan(step=1.0)))
+    changes = np.concatenate([each.changes for each in frames])
+    motion = np.concatenate([each.motion for each in frames])
+    found = shots(find_cuts(changes), float(changes[-1, 0]), find_turns(motion, changes))
+    return filmed(found, changes, motion)
+
+
+def test_fades_and_dissolves_are_boundaries_of_their_own_kind(tmp_path: Path) -> None:
+    one, two, three = through(300, 270), through(480, 270, seed=2), through(500, 200, seed=3)
+
+    def draw(number: int) -> NDArray[np.uint8]:
+        if number < 110:
+            share = min(1.0, max(0.0, (number - 50) / 25))
+            return (one * (1 - share) + two * share).astype(np.uint8)
+        dark = min(1.0, max(0.0, abs(number - 150) - 5) / 25)
+        return ((two if number < 150 else three) * dark).astype(np.uint8)
+
+    found = seen(drawn(tmp_path, draw, frames=250))
+    assert [each.transition for each in found] == ["start", "dissolve", "fade"]
+    assert [each.start for each in found] == pytest.approx([0, 2.5, 6.0], abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("draw", "camera"),
+    [
+        (lambda n: through(300 + 2 * n, 270), "pan right"),
+        (lambda n: through(600 - 2 * n, 270), "pan left"),
+        (lambda n: through(480, 200 + 1.4 * n), "tilt down"),
+        (lambda n: through(480, 270, 1 + n / 150), "zoom in"),
+        (lambda n: through(480, 270, 2 - n / 150), "zoom out"),
+        (lambda n: through(480, 270), "still"),
+        (lambda n: through(480 + 12 * np.sin(n), 270 + 9 * np.cos(1.7 * n)), "shaky"),
+    ],
+)
+def test_what_the_camera_does(tmp_path: Path, draw: Draw, camera: str) -> None:
+    assert [each.camera for each in seen(drawn(tmp_path, draw, frames=75))] == [camera]

@@ -45,7 +45,11 @@ async def test_text_things_faces_and_speech_come_with_their_times(tmp_path: Path
     assert [(each.start, each.end) for each in host.of("object")] == [(4.0, 8.0), (8.0, 12.0), (12.0, 16.0)]
     assert [each.text for each in host.of("face")] == ["1 face"] * 4
     assert [(each.start, each.end, each.text) for each in host.of("speech")] == [(0.5, 2.5, "Words at 0.5.")]
-    assert report.segments == {"screen_text": 3, "object": 3, "face": 4, "speech": 1}
+    looks = [each.text for each in host.of("scene")]
+    for look, colour in zip(looks, ("black", "red", "green", "blue"), strict=True):
+        assert colour in look
+        assert look.endswith("the camera stands still.")
+    assert report.segments == {"screen_text": 3, "object": 3, "face": 4, "scene": 4, "sound": 1, "speech": 1}
     assert {each.outcome for each in report.stages} == {"done"}
     assert max(host.looked.values()) == 2  # once for text, once for things; faces leave no trace
     source = host.sources["b", report.source]
@@ -127,7 +131,7 @@ async def test_stages_run_beside_each_other(tmp_path: Path, clip: Path) -> None:
     await ingest(clip, fake_bench(tmp_path, host), knowledge_base="b", progress=heard.append)
     assert host.most_running >= 3
     assert {each.stage for each in heard if each.outcome} == {
-        "probe", "frames", "speech", "screen_text", "objects", "faces", "remember",
+        "probe", "frames", "speech", "sounds", "screen_text", "objects", "faces", "remember",
     }  # fmt: skip
 
 
@@ -135,7 +139,7 @@ async def test_sound_alone_is_listened_to(tmp_path: Path) -> None:
     host = FakeHost()
     path = wav(tmp_path / "a.wav", np.zeros(16_000 * 3, np.float32))
     report = await ingest(path, fake_bench(tmp_path, host), knowledge_base="b")
-    assert report.segments == {"speech": 1}
+    assert report.segments == {"speech": 1, "sound": 1}
     assert next(iter(host.sources.values())).kind == "audio"
 
 

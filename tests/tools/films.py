@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,29 @@ def counting(width: int, height: int, *, bits: int = 8) -> Draw:
         return frame
 
     return draw
+
+
+@cache
+def wide(seed: int = 1) -> NDArray[np.uint8]:
+    """A picture with structure at several sizes, larger than the frame."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        np.kron(rng.integers(0, 256, (540 // size + 1, 960 // size + 1, 3)), np.ones((size, size, 1)))[:540, :960]
+        for size in (90, 30, 10)
+    ]
+    picture: NDArray[np.uint8] = (sum(layers) / 3).astype(np.uint8)  # type: ignore[union-attr]
+    return picture
+
+
+def through(
+    x: float, y: float, zoom: float = 1.0, seed: int = 1, size: tuple[int, int] = (320, 180)
+) -> NDArray[np.uint8]:
+    """What a camera sees that looks at this point of a wide picture."""
+    from PIL import Image
+
+    half_x, half_y = size[0] / 2 / zoom, size[1] / 2 / zoom
+    box = (x - half_x, y - half_y, x + half_x, y + half_y)
+    return np.asarray(Image.fromarray(wide(seed)).resize(size, Image.Resampling.BILINEAR, box=box))
 
 
 def number_on(image: NDArray[np.uint8], *, bits: int = 8) -> int:

@@ -23,7 +23,8 @@ def numbers(frames: list[Frame]) -> list[tuple[float, int]]:
 
 def test_full_mode_keeps_one_frame_a_step_and_the_last(tmp_path: Path) -> None:
     found = numbers(seen(film(tmp_path / "a.mp4", frames=60), step=0.5))
-    assert [number for _, number in found] == [0, 12, 25, 37, 50, 59]
+    # the bars of 32 differ from those of 31 as one shot does from another
+    assert [number for _, number in found] == [0, 12, 25, 32, 37, 50, 59]
     assert all(time == pytest.approx(number / 25, abs=0.002) for time, number in found)
 
 

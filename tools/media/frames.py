@@ -11,7 +11,12 @@ Image = NDArray[np.uint8]
 """RGB, shape `[height, width, 3]`, upright."""
 
 Changes = NDArray[np.float32]
-"""Shape `[n, 3]`: time, change of colours and change of structure (both 0..1) against the frame decoded before."""
+"""Shape `[n, 4]`: time, change of colours and change of structure against the frame decoded before, and brightness (all
+0..1)."""
+
+
+Motion = NDArray[np.float32]
+"""Shape `[n, 7]`: see `tools.media.motion`."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,15 @@ class FramePlan:
 class Frame:
     """One sampled frame; `image` is None when it looks like the last picture. The last decoded frame always comes.
 
-    `changes` are those of all frames decoded since the last sample.
+    `changes` are those of all frames decoded since the last sample, `motion` that of some of them, as
+    `tools.media.motion` measures it.
     """
 
     time: float
     image: Image | None
     key: bool = False
-    changes: Changes = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    changes: Changes = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+    motion: Motion = field(default_factory=lambda: np.zeros((0, 7), np.float32))
 
 
 class FrameReader(Protocol):

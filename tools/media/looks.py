@@ -11,22 +11,37 @@ if TYPE_CHECKING:
     from av.video.reformatter import VideoReformatter
 
 WIDTH, HEIGHT = 96, 54
-_PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
+PLANAR = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 _HAMMING = 6
 _BLOCK = 14.0
+
+CUT = 0.27
+"""How much two frames differ that have nothing but chance in common."""
 
 Thumb = NDArray[np.uint8]
 
 
+def strength(colours: float, structure: float) -> float:
+    """How strong a change is, 0..1: mostly by colours, which motion leaves alone."""
+    return 0.65 * colours + 0.35 * structure
+
+
+def strengths(changes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The strength of each of `Changes`."""
+    score: NDArray[np.float32] = 0.65 * changes[:, 1] + 0.35 * changes[:, 2]
+    return score
+
+
 def thumbnail(frame: "VideoFrame", scaler: "VideoReformatter", *, exact: bool) -> Thumb:
     """Planes Y, U, V as `[3, 54, 96]`. A thumbnail that is not exact samples single points and costs almost nothing."""
-    if not exact and frame.format.name in _PLANAR:
+    if not exact and frame.format.name in PLANAR:
         return np.stack([_points(plane) for plane in frame.planes])
     small = scaler.reformat(frame, WIDTH, HEIGHT, "yuv444p", interpolation="AREA" if exact else "POINT")
-    return np.stack([_samples(plane)[:, :WIDTH] for plane in small.planes])
+    return np.stack([samples(plane)[:, :WIDTH] for plane in small.planes])
 
 
-def _samples(plane: "VideoPlane") -> Thumb:
+def samples(plane: "VideoPlane") -> Thumb:
+    """One plane as `[height, width]`, without copying."""
     rows: Thumb = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
     return rows.reshape(plane.height, plane.line_size)[:, : plane.width]
 
@@ -34,7 +49,7 @@ def _samples(plane: "VideoPlane") -> Thumb:
 def _points(plane: "VideoPlane") -> Thumb:
     rows = (np.arange(HEIGHT) * 2 + 1) * plane.height // (2 * HEIGHT)
     columns = (np.arange(WIDTH) * 2 + 1) * plane.width // (2 * WIDTH)
-    return _samples(plane)[rows[:, None], columns]
+    return samples(plane)[rows[:, None], columns]
 
 
 def histogram(thumb: Thumb) -> NDArray[np.float32]:

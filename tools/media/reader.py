@@ -1,6 +1,6 @@
 """Media read in a limited child: no network, bounded memory and processor time; a crash there is an error here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -32,7 +32,7 @@ class Reader:
         except EngineFailed as error:
             raise _unreadable(error) from error
 
-    async def frames(self, plan: FramePlan) -> AsyncIterator[Frame]:
+    async def frames(self, plan: FramePlan) -> AsyncGenerator[Frame, None]:
         """Sampled frames, a few ahead of the reader at most."""
         try:
             async for frame in self._child.stream(Decoder.frames, plan):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tools.media.frames import Changes, Frame, FramePlan, Image
-from tools.media.looks import Change, Look, thumbnail
+from tools.media.looks import CUT, Change, Look, strength, thumbnail
+from tools.media.motion import Mover
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame
@@ -42,8 +43,9 @@ class Sampler:
 
         self._plan, self._clock = plan, clock
         # a scaler keeps its tables only while size and format stay the same
-        self._points, self._areas, self._pictures = VideoReformatter(), VideoReformatter(), VideoReformatter()
-        self._change, self._changes = Change(), list[tuple[float, float, float]]()
+        self._points, self._areas, self._pictures, self._greys = (VideoReformatter() for _ in range(4))
+        self._change, self._changes = Change(), list[tuple[float, float, float, float]]()
+        self._mover = Mover()
         self._look: Look | None = None
         self._due = plan.start
         self._since = -1e9
@@ -54,13 +56,17 @@ class Sampler:
         time = self._clock.frame(frame)
         if time < self._plan.start - self._clock.frame_seconds / 2:
             return None
-        self._changes.append((time, *self._change.of(thumbnail(frame, self._points, exact=False))))
-        if not self._wanted(time, bool(frame.key_frame)):
+        thumb = thumbnail(frame, self._points, exact=False)
+        colours, structure = self._change.of(thumb)
+        self._changes.append((time, colours, structure, float(thumb[0].mean()) / 255))
+        self._mover.see(time, frame, self._greys)
+        if not self._wanted(time, bool(frame.key_frame), strength(colours, structure)):
             self._unsent = (time, frame)
             return None
-        # steps stay on their grid, so that a late frame does not push all later ones
-        steps = int((time - self._plan.start) / self._plan.step + 0.5) if self._plan.step else 0
-        self._due = max(time + self._plan.step / 2, self._plan.start + (steps + 1) * self._plan.step)
+        # steps stay on their grid, so that a late frame does not push all later ones, and one taken early none
+        if time >= self._due - self._clock.frame_seconds / 2 or self._plan.mode == "keyframes":
+            steps = int((time - self._plan.start) / self._plan.step + 0.5) if self._plan.step else 0
+            self._due = max(time + self._plan.step / 2, self._plan.start + (steps + 1) * self._plan.step)
         self._since = time
         return self._sample(time, frame)
 
@@ -68,21 +74,26 @@ class Sampler:
         """The last decoded frame, when it was not kept."""
         return self._sample(*self._unsent) if self._unsent else None
 
-    def _wanted(self, time: float, key: bool) -> bool:
+    def _wanted(self, time: float, key: bool, change: float) -> bool:
         if time >= self._due - self._clock.frame_seconds / 2:
+            return True
+        # a new shot may be over before the next step
+        if change >= CUT and self._plan.mode == "full" and time - self._since >= self._plan.step / 4:
             return True
         # encoders place keyframes where scenes begin, so one between two steps is worth a look
         return key and self._plan.mode == "keyframes" and time - self._since >= self._plan.step / 4
 
     def _sample(self, time: float, frame: "VideoFrame") -> Frame:
         self._unsent = None
-        changes: Changes = np.array(self._changes, np.float32).reshape(-1, 3)
+        changes: Changes = np.array(self._changes, np.float32).reshape(-1, 4)
         self._changes.clear()
         image: Image | None = None
         look = Look(thumbnail(frame, self._areas, exact=True)) if self._plan.skip_same else None
         if look is None or self._look is None or not look.same(self._look):
             image, self._look = self._picture(frame), look
-        return Frame(time=max(0.0, time), image=image, key=bool(frame.key_frame), changes=changes)
+        return Frame(
+            time=max(0.0, time), image=image, key=bool(frame.key_frame), changes=changes, motion=self._mover.taken()
+        )
 
     def _picture(self, frame: "VideoFrame") -> Image:
         longest = max(frame.width, frame.height)
