@@ -1,6 +1,6 @@
 """The answer of a run, finished or not: the code, what ran, what was found, and in plain words how sure that is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -9,7 +9,7 @@ from graphs.artefacts import keep
 from graphs.coding.extract import fenced
 from graphs.coding.languages import language_of_file
 from graphs.coding.repository import diff_of
-from graphs.coding.state import CodeResult, File, Finding, Run, Spec, State
+from graphs.coding.state import MODEL, CodeResult, File, Finding, Run, Spec, State
 from graphs.coding.units import TEST_FILES, test_file
 from graphs.coding.writing import best_of, solution
 from graphs.context import Context
@@ -188,10 +188,27 @@ def _tested(result: CodeResult) -> str:
 def _reviewed(result: CodeResult) -> str:
     if not result.findings:
         return "The review found nothing to object to."
-    lines = [_line(each) for each in result.findings[:SHOWN_FINDINGS]]
-    more = len(result.findings) - len(lines)
-    tail = [f"… and {more} more in the result."] if more > 0 else []
-    return "\n".join([f"{len(result.findings)} findings, the gravest first:", *lines, *tail])
+    # a linter's finding is a fact of the code; a small model sees faults in half of the programs that have none
+    checked = [each for each in result.findings if each.tool != MODEL]
+    suspected = [each for each in result.findings if each.tool == MODEL]
+    parts = list[str]()
+    if checked:
+        parts += [f"{_findings(len(checked))} of the language's tools, the gravest first:", *_shown(checked)]
+    else:
+        parts.append("The language's tools found nothing to object to.")
+    if suspected:
+        parts += ["", "The model suspects, and nothing has checked it:", *_shown(suspected)]
+    return "\n".join(parts)
+
+
+def _findings(count: int) -> str:
+    return "1 finding" if count == 1 else f"{count} findings"
+
+
+def _shown(findings: Sequence[Finding]) -> list[str]:
+    lines = [_line(each) for each in findings[:SHOWN_FINDINGS]]
+    more = len(findings) - len(lines)
+    return [*lines, f"… and {more} more in the result."] if more > 0 else lines
 
 
 def _line(finding: Finding) -> str:

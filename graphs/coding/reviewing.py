@@ -13,7 +13,7 @@ from graphs.coding import prompting
 from graphs.coding.checks import check
 from graphs.coding.languages import language_of_file
 from graphs.coding.linters import lint
-from graphs.coding.state import File, Finding, Kind, Severity, Spec, State
+from graphs.coding.state import MODEL, File, Finding, Kind, Severity, Spec, State
 from graphs.coding.writing import SHARE, best_of, solution
 from graphs.context import Context
 from graphs.speak import compose
@@ -111,7 +111,7 @@ def placed(said: Said, file: File) -> Finding | None:
                 kind=said.kind,
                 severity=said.severity,
                 message=" ".join(said.message.split()),
-                tool="model",
+                tool=MODEL,
                 quote=line.strip()[:200],
             )
     return None
@@ -128,7 +128,7 @@ def merge(found: list[Finding]) -> list[Finding]:
         by_place[each.path, each.line, each.kind].append(each)
     merged = list[Finding]()
     for some in by_place.values():
-        first, *others = sorted(some, key=lambda each: (each.tool == "model", _RANK[each.severity]))
+        first, *others = sorted(some, key=lambda each: (each.tool == MODEL, _RANK[each.severity]))
         tools = list(dict.fromkeys(each.tool for each in (first, *others)))
         messages = list(dict.fromkeys(each.message for each in (first, *others)))
         merged.append(first.model_copy(update={"tool": ", ".join(tools), "message": " ".join(messages[:2])}))

@@ -106,6 +106,10 @@ class Candidate(_Record):
         return (0 if self.broken else 1, self.run.passed if self.run else 0)
 
 
+MODEL = "model"
+"""The `tool` of a finding that only the chat model speaks of."""
+
+
 class Finding(_Record):
     """Something that a review found; `line` counts from 1, `quote` is that line's text."""
 
