@@ -177,6 +177,7 @@ async def test_review_finds_planted_bugs(settings: Settings) -> None:
         assert {(each.line, each.kind) for each in made.result.findings} >= {(3, "bug"), (5, "security")}
         assert {each.tool for each in made.result.findings} == tools
         assert "An invention" not in made.answer.text
+        assert ("The model suspects, and nothing has checked it" in made.answer.text) == ("model" in tools)
 
 
 async def test_instructions_in_code_are_only_code(settings: Settings) -> None:
