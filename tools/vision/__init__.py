@@ -1,5 +1,6 @@
-"""Seeing: text on an image, and things in it."""
+"""Seeing: text on an image, things in it, and questions about images and clips."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,5 +42,25 @@ class ObjectDetection(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Question:
+    """Something asked or wanted about images; where they are frames of one clip, `times` are their seconds, rising."""
+
+    text: str
+    images: list[Image]
+    times: list[float] | None = None
+    most_tokens: int = 256
+
+
+class VisionLanguage(Protocol):
+    def answer(self, questions: list[Question]) -> Iterator[list[str]]:
+        """Answers to all questions together: each item holds the new piece of each answer, empty where there is none.
+
+        Raises `InvalidInput` for a question that the model cannot take, such as two images where it sees one.
+        """
+        ...
+
+
 TEXT_READING: Capability[TextReading] = Capability("text-reading", TextReading)
 OBJECT_DETECTION: Capability[ObjectDetection] = Capability("object-detection", ObjectDetection)
+VISION_LANGUAGE: Capability[VisionLanguage] = Capability("vision-language", VisionLanguage)
