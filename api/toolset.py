@@ -11,6 +11,7 @@ ROOMS = (
     "tools.listening",
     "tools.speaking",
     "tools.looking",
+    "tools.describing",
     "tools.translating",
     "tools.interpreting",
     "tools.embedding_tools",

@@ -12,14 +12,21 @@ class Coalescer(Generic[T, R]):
     """Calls `run` with the items of all requests made within `window` seconds, at most `most` at a time.
 
     `run` answers each item in order. An error of `run` reaches every request whose items were in that call. A single
-    request is not held up when nobody is working: the window only opens while a call is under way.
+    request is not held up when nobody is working: the window only opens while a call is under way. Where a call is so
+    dear that the first should wait for company, `hold` is how many seconds.
     """
 
     def __init__(
-        self, run: Callable[[list[T]], Awaitable[Sequence[R]]], *, window: float = 0.005, most: int = 32
+        self,
+        run: Callable[[list[T]], Awaitable[Sequence[R]]],
+        *,
+        window: float = 0.005,
+        hold: float = 0.0,
+        most: int = 32,
     ) -> None:
         self._run = run
         self._window = window
+        self._hold = hold
         self._most = most
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._working: asyncio.Task[None] | None = None
@@ -38,6 +45,8 @@ class Coalescer(Generic[T, R]):
 
     async def _work(self) -> None:
         try:
+            if self._hold and len(self._waiting) < self._most:
+                await asyncio.sleep(self._hold)
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._answer([each for each in batch if not each[1].done()])

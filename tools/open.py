@@ -13,6 +13,7 @@ from tools.media.store import MediaStore
 from tools.residency import Residency
 from tools.settings import Settings
 from tools.store import WeightStore
+from tools.vision.asking import SEERS, Seers
 
 _SHARE = 0.8
 
@@ -34,7 +35,7 @@ async def open_bench(settings: Settings, *, catalog: Catalog | None = None) -> A
     )
     media = MediaStore(settings.home / "media", settings.home / "tmp", max_bytes=settings.limits.upload_bytes)
     try:
-        yield Bench(settings=settings, catalog=catalog, models=residency, media=media)
+        yield Bench(settings=settings, catalog=catalog, models=residency, media=media, parts={SEERS.name: Seers()})
     finally:
         await residency.close()
 
