@@ -12,9 +12,10 @@ from tools.errors import NotInstalled
 class Family:
     """`asked` is the prompt around `{media}` and `{text}`; `image` and `clip` are what stands for one of them.
 
-    Without `clip` a clip goes as its frames, each an image. `frames` is a clip's length where the model knows only one;
-    the last frame is repeated where there are fewer. `model` and `processor` are classes of transformers where the
-    Auto classes would choose wrongly.
+    Without `clip` a clip goes as its frames, each an image; without `image` the processor puts one image's tokens in
+    front of the prompt by itself. `frames` is a clip's length where the model knows only one; the last frame is
+    repeated where there are fewer. `model` and `processor` are classes of transformers where the Auto classes would
+    choose wrongly.
     """
 
     asked: str
@@ -23,6 +24,8 @@ class Family:
     timed: bool = False
     """Whether the processor writes the second of each frame into the prompt."""
     frames: int | None = None
+    alike: bool = False
+    """Whether the clips of one batch must have the same number of frames."""
     clips_only: bool = False
     """An image is shown as a clip that stands still."""
     own_template: bool = True
@@ -43,13 +46,13 @@ _QWEN2 = Family(asked=_SYSTEM + _QWEN.asked, image=_QWEN.image, clip=_QWEN.clip)
 FAMILIES = {
     "llava": Family(asked="USER: {media}{text} ASSISTANT:", image="<image>\n", patched=True),
     "llava_onevision": Family(
-        asked="<|im_start|>user {media}{text}<|im_end|><|im_start|>assistant\n", image="<image>\n", clip="<video>\n"
+        asked="<|im_start|>user {media}{text}<|im_end|><|im_start|>assistant\n", image="<image>\n", clip="<video>\n",
+        alike=True,
     ),
     # trained on eight frames
     "video_llava": Family(
         asked="USER: {media}{text} ASSISTANT:", image="<image>\n", clip="<video>\n", frames=8, patched=True
     ),
-    # its processor puts the image's tokens in front by itself
     "instructblip": Family(asked="{text}", own_template=False),
     "instructblipvideo": Family(
         asked="{text}", frames=4, clips_only=True, own_template=False,

@@ -1,5 +1,6 @@
 """Vision-language models in transformers: LLaVA, InstructBLIP, Video-LLaVA, Qwen-VL, LLaVA-OneVision."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,13 +54,21 @@ class TransformersVlm:
 
     def answer(self, questions: list[Question]) -> Iterator[list[str]]:
         """Images and clips go through the model apart, each kind in one batch."""
-        for clips in (False, True):
-            places = [place for place, each in enumerate(questions) if (each.times is not None) == clips]
-            for step in self._pass([questions[place] for place in places], clips) if places else ():
+        kinds = defaultdict[int, list[int]](list)
+        for place, each in enumerate(questions):
+            kinds[self._kind(each)].append(place)
+        for kind, places in kinds.items():
+            for step in self._pass([questions[place] for place in places], kind > 0):
                 pieces = [""] * len(questions)
                 for place, piece in zip(places, step, strict=True):
                     pieces[place] = piece
                 yield pieces
+
+    def _kind(self, question: Question) -> int:
+        """Questions of one kind go together: 0 are images, clips 1 or their number of frames where that must agree."""
+        if question.times is None:
+            return 0
+        return len(question.images) if self._family.alike else 1
 
     def _prepare(self) -> None:
         """What old repositories leave out."""
@@ -69,9 +78,9 @@ class TransformersVlm:
         tokenizer.padding_side = "left"
         if qformer := getattr(self._processor, "qformer_tokenizer", None):
             qformer.padding_side = "right"
-        if queries := getattr(self._model.config, "num_query_tokens", None):
-            self._processor.num_query_tokens = queries
-        if self._family.patched:
+        if not self._family.image:
+            self._mark()
+        if self._family.patched and vision.model_type == "clip_vision_model":
             self._processor.patch_size = vision.patch_size
             self._processor.vision_feature_select_strategy = self._model.config.vision_feature_select_strategy
             # the class token of CLIP
@@ -79,6 +88,17 @@ class TransformersVlm:
         ends = getattr(self._model.generation_config, "eos_token_id", None)
         listed = ends if isinstance(ends, list) else [ends]
         self._ends = {each for each in (*listed, tokenizer.eos_token_id) if each is not None}
+
+    def _mark(self) -> None:
+        """Agree with InstructBLIP on the token that holds an image's place, which its processor adds by itself."""
+        config, kind = self._model.config, "video" if self._family.clips_only else "image"
+        sign = str(getattr(self._processor, f"{kind}_token"))
+        place = self._tokenizer.convert_tokens_to_ids(sign)
+        setattr(config, f"{kind}_token_index", place)
+        self._processor.num_query_tokens = config.num_query_tokens
+        if place >= self._model.get_input_embeddings().num_embeddings:
+            # what the new row holds does not matter: the image's features take its place
+            self._model.resize_token_embeddings(place + 1, mean_resizing=False)
 
     def _pass(self, questions: list[Question], clips: bool) -> Iterator[list[str]]:
         inputs = self._inputs(questions, clips).to(self._model.device, self._model.dtype)
@@ -146,7 +166,10 @@ class TransformersVlm:
                     "total_num_frames": places[-1] + 1,
                 }
             )
-        return {"do_sample_frames": False, "video_metadata": metadata}
+        # as Qwen's own code has it; the option goes when transformers does so by itself
+        capped = hasattr(self._processor.video_processor, "cap_pixels_per_frame")
+        rest = {"cap_pixels_per_frame": True} if capped else {}
+        return {"do_sample_frames": False, "video_metadata": metadata, **rest}
 
     def _asked(self, question: Question, moving: bool) -> str:
         family, text = self._family, self._plain(question.text)
