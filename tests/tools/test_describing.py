@@ -13,7 +13,14 @@ from PIL import Image
 
 from tools.bench import Bench
 from tools.catalog import Catalog, File, Row, load_catalog
-from tools.describing import AskImagesInput, DescribeClipInput, DescribeImagesInput, ask_images, describe_clip, describe_images
+from tools.describing import (
+    AskImagesInput,
+    DescribeClipInput,
+    DescribeImagesInput,
+    ask_images,
+    describe_clip,
+    describe_images,
+)
 from tools.errors import InvalidInput, NotInstalled
 from tools.events import Event
 from tools.open import open_bench
@@ -59,7 +66,9 @@ async def test_each_image_is_described_in_order(settings: Settings) -> None:
         answer = await describe_images(DescribeImagesInput(images=refs, detail="low"), bench)
     assert answer.model == "scripted-seer"
     assert [each.image for each in answer.images] == refs
-    assert answer.images[0].text.startswith("Asked 'Say in one sentence what this image shows.' about 1 images (32 x 24)")
+    assert answer.images[0].text.startswith(
+        "Asked 'Say in one sentence what this image shows.' about 1 images (32 x 24)"
+    )
 
 
 async def test_the_detail_chooses_words_and_length(settings: Settings) -> None:
@@ -163,7 +172,7 @@ async def test_without_a_model_it_says_how_to_install_one(settings: Settings) ->
             ask_images(AskImagesInput(question="Who?", images=refs), bench),
             describe_clip(DescribeClipInput(images=refs, times=[0]), bench),
         ):
-            with pytest.raises(NotInstalled, match="`.*sutradhar models fetch llava-onevision-0.5b`"):
+            with pytest.raises(NotInstalled, match=r"`.*sutradhar models fetch llava-onevision-0\.5b`"):
                 await call
 
 

@@ -17,6 +17,7 @@ QWEN_SIGNS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>",
 LLAMA_SIGNS = ["<unk>", "<s>", "</s>", "<image>", "<video>"]
 ONEVISION_SIGNS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<image>", "<video>"]
 
+_ROPE = {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
     "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
@@ -106,7 +107,16 @@ def make_instructblip(folder: Path) -> list[str]:
     ids = _tokenizer(folder, [*signs, "<image>"], bos_token="<s>", eos_token="</s>", pad_token="[PAD]")
     qformer = folder / "qformer_tokenizer"
     qformer.mkdir()
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", *LETTERS.strip(), *(f"##{each}" for each in LETTERS)]
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "[DEC]",
+        *LETTERS.strip(),
+        *(f"##{each}" for each in LETTERS),
+    ]
     (qformer / "vocab.txt").write_text("\n".join(each for each in pieces if each.strip()), encoding="utf-8")
     _tell(qformer / "tokenizer_config.json", tokenizer_class="BertTokenizer", do_lower_case=True)
     _tell(
@@ -128,7 +138,8 @@ def make_instructblip(folder: Path) -> list[str]:
 
 def _qwen_images(folder: Path, patch: int, **more: Any) -> None:
     told = {"patch_size": patch, "temporal_patch_size": 2, "merge_size": 2, "image_mean": [0.5] * 3,
-            "image_std": [0.5] * 3, "processor_class": "Qwen2VLProcessor", "min_pixels": 784, "max_pixels": 12_544}  # fmt: skip
+            "image_std": [0.5] * 3, "processor_class": "Qwen2VLProcessor", "min_pixels": 784,
+            "max_pixels": 12_544}  # fmt: skip
     _tell(folder / "preprocessor_config.json", **{**told, "image_processor_type": "Qwen2VLImageProcessor", **more})
     _tell(folder / "chat_template.json", chat_template=_TEMPLATE)
 
@@ -141,7 +152,7 @@ def make_qwen2_vl(folder: Path) -> list[str]:
     ids = _tokenizer(folder, QWEN_SIGNS, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     _qwen_images(folder, _PATCH)
     config = Qwen2VLConfig(
-        text_config=_small(len(ids), rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}),
+        text_config=_small(len(ids), rope_parameters=_ROPE),
         vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": _PATCH},
         **_qwen_ids(ids),
     )  # fmt: skip
@@ -156,7 +167,7 @@ def make_qwen2_5_vl(folder: Path) -> list[str]:
     ids = _tokenizer(folder, QWEN_SIGNS, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     _qwen_images(folder, _PATCH, processor_class="Qwen2_5_VLProcessor")
     config = Qwen2_5_VLConfig(
-        text_config=_small(len(ids), rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e6}),
+        text_config=_small(len(ids), rope_parameters=_ROPE),
         vision_config={"depth": 2, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 32, "num_heads": 2,
                        "patch_size": _PATCH, "window_size": 56, "fullatt_block_indexes": [1], "tokens_per_second": 2},
         **_qwen_ids(ids),
@@ -176,7 +187,7 @@ def make_qwen3_vl(folder: Path) -> list[str]:
           patch_size=16, temporal_patch_size=2, merge_size=2, image_mean=[0.5] * 3, image_std=[0.5] * 3)  # fmt: skip
     config = Qwen3VLConfig(
         text_config=_small(
-            len(ids), head_dim=16, rope_parameters={"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 5e6}
+            len(ids), head_dim=16, rope_parameters=_ROPE
         ),
         vision_config={"depth": 2, "hidden_size": 32, "intermediate_size": 64, "out_hidden_size": 32, "num_heads": 2,
                        "patch_size": 16, "deepstack_visual_indexes": [0], "num_position_embeddings": 64},

@@ -155,17 +155,13 @@ class TransformersVlm:
         """Where each frame lies in its clip: exactly, or as frames a second where the family knows only that."""
         metadata = []
         for each in questions:
-            times = [each.times[place] for place in _shown(len(each.images), self._family)] if each.times else [0.0]
-            step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1.0
+            given = each.times or [0.0]
+            times = [given[place] for place in _shown(len(given), self._family)]
+            pace = (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else 1.0
             timed = self._family.timed
             places = [round(time * _MILLISECONDS) for time in times] if timed else list(range(len(times)))
-            metadata.append(
-                {
-                    "fps": float(_MILLISECONDS) if timed else 1 / step,
-                    "frames_indices": places,
-                    "total_num_frames": places[-1] + 1,
-                }
-            )
+            fps = float(_MILLISECONDS) if timed else pace
+            metadata.append({"fps": fps, "frames_indices": places, "total_num_frames": places[-1] + 1})
         # as Qwen's own code has it; the option goes when transformers does so by itself
         capped = hasattr(self._processor.video_processor, "cap_pixels_per_frame")
         rest = {"cap_pixels_per_frame": True} if capped else {}
