@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tools.catalog import Row
 from tools.errors import InvalidInput
-from tools.speech import RATE, Heard, ListenOptions, Pcm, Span
+from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
+from tools.speech.batched import Batched, phrases
 from tools.speech.coverage import Pace, missed, said_again
 from tools.speech.repeats import Echoes, is_loop
 from tools.speech.scripted import Loudness, ScriptedSpeech
@@ -197,13 +198,45 @@ def test_words_that_were_said_before_a_gap_are_not_said_again(told_by_loudness: 
     assert [text for _, text in heard] == ["The first sentence. And so", "it ends."]
 
 
-def test_a_window_that_ends_in_the_middle_of_a_sentence_is_closed_with_its_end() -> None:
-    from tools.speech.batched import closed
+def timed(text: str, pace: float = 0.5) -> Heard:
+    words = [Word(n * pace, (n + 1) * pace, each, 0.9) for n, each in enumerate(text.split())]
+    return Heard(0.0, words[-1].end, text, "en", 0.9, words)
 
-    assert closed([900, 7, 950, 950, 8, 9], 900, 12.0) == [900, 7, 950, 950, 8, 9, 1500]
-    assert closed([900, 7, 950], 900, 12.0) == [900, 7, 950]
-    assert closed([900, 7], 900, 31.0) == [900, 7, 2400]
-    assert closed([], 900, 12.0) == []
+
+def test_a_window_of_a_batch_whose_text_is_too_short_is_heard_again_by_halves() -> None:
+    said = {n: f"sentence {n} is said in this window, ten words long" for n in range(5)}
+    passes = list[list[float]]()
+
+    def hear(sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+        passes.append([round(len(sound) / RATE, 1) for sound in sounds])
+        if len(passes) == 2:
+            return [timed("its first half is this"), timed("and its second half is that")]
+        starts = [round(float(sound[0]) * 100 / 12) for sound in sounds]
+        return [timed("Ten.") if n == 3 else timed(said[n]) for n in starts]
+
+    audio = (np.arange(60 * RATE) / RATE / 100).astype(np.float32)
+    turns = [Span(at, at + 5) for at in range(0, 60, 6)]
+    heard = list(Batched(hear, 8).listen(audio, ListenOptions(language="en", windows=turns)))
+    assert passes == [[11.0] * 5, [5.0, 5.0]]
+    assert [each.text for each in heard] == [
+        *[said[n] for n in range(3)], "its first half is this", "and its second half is that", said[4],
+    ]  # fmt: skip
+    assert [heard[3].start, heard[4].start] == [36.0, 42.0]
+
+
+def test_a_window_ends_up_in_phrases_with_nothing_lost() -> None:
+    text = "No! No! No! Is this “the end”? One two three four five six seven, eight nine ten, twelve thirteen."
+    whole = timed(text, 0.9)
+    said = list(phrases(whole, keep_words=False))
+    assert [each.text for each in said] == [
+        "No!", "No!", "No!", "Is this “the end”?", "One two three four five six seven,",
+        "eight nine ten, twelve thirteen.",
+    ]  # fmt: skip
+    assert [word for each in phrases(whole, keep_words=True) for word in each.words] == whole.words
+    assert all(before.end == after.start for before, after in pairwise(said))
+    # Japanese has no spaces between what a recogniser calls words
+    japanese = Heard(0, 2, "はい。そうです。", "ja", 0.9, [Word(0, 1, "はい。", 0.9), Word(1, 2, "そうです。", 0.9)])
+    assert [each.text for each in phrases(japanese, keep_words=False)] == ["はい。", "そうです。"]
 
 
 def test_scripted_speech_fills_the_windows_that_loudness_finds() -> None:

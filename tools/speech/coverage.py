@@ -28,7 +28,7 @@ def missed(turns: Iterable[Span], since: float, until: float) -> Span | None:
     It begins with the turn that it is a part of, where that began shortly before: half a turn is not understood.
     """
     turns = list(turns)
-    spoken = _inside(turns, since, until)
+    spoken = inside(turns, since, until)
     if sum(span.end - span.start for span in spoken) < LEAST:
         return None
     first = next(turn.start for turn in turns if turn.end > spoken[0].start)
@@ -41,16 +41,23 @@ class Pace:
     def __init__(self) -> None:
         self._paces: list[float] = []
 
+    def learn(self, text: str, seconds: float) -> None:
+        """So much was said in so many seconds of speech."""
+        if seconds and text:
+            self._paces.append(letters(text) / seconds)
+
+    def is_slow(self, text: str, seconds: float) -> bool:
+        """Whether so little is said in so many seconds that words must be missing."""
+        known = len(self._paces) >= _KNOWN and seconds > 0
+        return known and letters(text) / seconds < _SLOW * statistics.median(self._paces)
+
     def unheard(self, text: str, turns: Iterable[Span], since: float, until: float) -> Span | None:
         """The last turn of a text that is much too short for all of its turns."""
-        spoken = _inside(turns, since, until)
+        spoken = inside(turns, since, until)
         seconds = sum(span.end - span.start for span in spoken)
-        if not seconds:
-            return None
-        pace = _letters(text) / seconds
-        slow = len(self._paces) >= _KNOWN and pace < _SLOW * statistics.median(self._paces)
+        slow = self.is_slow(text, seconds)
         if not slow:
-            self._paces.append(pace)
+            self.learn(text, seconds)
         return spoken[-1] if slow and len(spoken) > 1 and spoken[-1].end - spoken[-1].start >= LEAST else None
 
 
@@ -60,12 +67,14 @@ def said_again(text: str, before: str) -> int:
     return next((count for count in range(min(len(words), len(said)), 0, -1) if words[:count] == said[-count:]), 0)
 
 
-def _inside(turns: Iterable[Span], since: float, until: float) -> list[Span]:
-    inside = [Span(max(turn.start, since), min(turn.end, until)) for turn in turns]
-    return [span for span in inside if span.end - span.start > _SLIVER]
+def inside(turns: Iterable[Span], since: float, until: float) -> list[Span]:
+    """The parts of the turns between two times."""
+    parts = [Span(max(turn.start, since), min(turn.end, until)) for turn in turns]
+    return [span for span in parts if span.end - span.start > _SLIVER]
 
 
-def _letters(text: str) -> int:
+def letters(text: str) -> int:
+    """How long a text is when it is said, in letters."""
     # the vowel signs of Indian scripts are marks, not letters
     kinds = [unicodedata.category(letter) for letter in text]
     return sum(_DIGIT if kind == "Nd" else kind[0] in "LM" for kind in kinds)

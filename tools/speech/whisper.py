@@ -8,14 +8,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
 from tools.speech.coverage import Pace, missed, said_again
 from tools.speech.repeats import Echoes, is_loop
-from tools.speech.windows import LONGEST, windows
+from tools.speech.windows import windows
 
 if TYPE_CHECKING:
     from faster_whisper.transcribe import Segment
@@ -53,20 +53,8 @@ class Whisper:
 
     def transcribe(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
         """Speech as timed text, in order of time, each stretch as soon as it is known."""
-        language = self._known(options.language)
-        echoes = Echoes()
-        # a sequential pass goes on by itself from where its last sentence ended; each window costs it one pass more
-        longest = LONGEST if _is_batched(options) else _STRETCH
-        for group in _stretches(windows(audio, options.windows, longest=longest), options.batch):
-            first, last = group[0].start, group[-1].end
-            part = audio[int(first * RATE) : int(last * RATE) + 1]
-            local = [Span(each.start - first, each.end - first) for each in group]
-            # the language is told by the first stretch and then kept: speakers rarely change it, a detector often
-            language, segments = self._listen(part, local, options, language)
-            turns = [Span(each.start - first, each.end - first) for each in options.windows or []]
-            for heard in self._whole(part, segments, replace(options, windows=turns, language=language)):
-                if echoes.is_news(heard.text):
-                    yield heard.moved(first)
+        options = replace(options, language=self._known(options.language))
+        yield from (self._batched if _is_batched(options) else self._in_turn)(audio, options)
 
     def hear(self, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
         """Short sounds of different speakers in one pass, with timed words; None where nothing is said."""
@@ -85,32 +73,38 @@ class Whisper:
             )
         return language
 
-    def _listen(
-        self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
-    ) -> tuple[str, Iterator["Segment"]]:
-        if not _is_batched(options):
-            return self._listen_in_turn(audio, spans, options, language)
-        from tools.speech.batched import WholeWindows
+    def _batched(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
+        from tools.speech.batched import Batched
+        from tools.speech.quick import language_of
 
-        segments, info = WholeWindows(self._model, spans).transcribe(
-            audio,
-            clip_timestamps=[{"start": span.start, "end": span.end} for span in spans],
-            batch_size=options.batch,
-            without_timestamps=False,
-            **_settings(options, language),
-        )
-        return info.language, segments
+        first = next(iter(windows(audio, options.windows)), None)
+        if first is not None and options.language is None:
+            sound = audio[int(first.start * RATE) : int(first.end * RATE)]
+            options = replace(options, language=language_of(self._model, sound))
+        yield from Batched(self.hear, options.batch).listen(audio, options)
 
-    def _listen_in_turn(
-        self, audio: Pcm, spans: list[Span], options: ListenOptions, language: str | None
-    ) -> tuple[str, Iterator["Segment"]]:
-        segments, info = self._model.transcribe(
-            audio,
-            clip_timestamps=[edge for span in spans for edge in (span.start, span.end)],
-            condition_on_previous_text=False,
-            **_settings(options, language),
-        )
-        return info.language, segments
+    def _in_turn(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
+        echoes = Echoes()
+        # a pass goes on by itself from where its last sentence ended; each window costs it one pass more
+        for group in _stretches(windows(audio, options.windows, longest=_STRETCH)):
+            first, last = group[0].start, group[-1].end
+            part = audio[int(first * RATE) : int(last * RATE) + 1]
+            local = [Span(each.start - first, each.end - first) for each in group]
+            segments, info = self._model.transcribe(
+                part,
+                clip_timestamps=[edge for span in local for edge in (span.start, span.end)],
+                condition_on_previous_text=False,
+                language=options.language,
+                task=options.task,
+                beam_size=options.beam,
+                vad_filter=False,
+            )
+            # the language is told by the first stretch and then kept: speakers rarely change it, a detector often
+            options = replace(options, language=info.language)
+            turns = [Span(each.start - first, each.end - first) for each in options.windows or []]
+            for heard in self._whole(part, segments, replace(options, windows=turns)):
+                if echoes.is_news(heard.text):
+                    yield heard.moved(first)
 
     def _whole(self, audio: Pcm, segments: Iterator["Segment"], options: ListenOptions) -> Iterator[Heard]:
         """The segments that are speech, and between them what was passed over or came out as a loop, heard again."""
@@ -151,23 +145,11 @@ def _is_batched(options: ListenOptions) -> bool:
     return options.batch > 1 or options.words or options.prompt is not None
 
 
-def _settings(options: ListenOptions, language: str | None) -> dict[str, Any]:
-    return {
-        "language": language,
-        "task": options.task,
-        "beam_size": options.beam,
-        "initial_prompt": options.prompt,
-        "word_timestamps": options.words,
-        "vad_filter": False,
-    }
-
-
-def _stretches(spans: list[Span], batch: int) -> Iterator[list[Span]]:
-    """Windows in groups: a whole batch, or what lies within a bounded stretch of audio."""
+def _stretches(spans: list[Span]) -> Iterator[list[Span]]:
+    """Windows in groups that lie within a bounded stretch of audio."""
     group: list[Span] = []
     for span in spans:
-        full = len(group) >= batch if batch > 1 else bool(group) and span.end - group[0].start > _STRETCH
-        if group and full:
+        if group and span.end - group[0].start > _STRETCH:
             yield group
             group = []
         group.append(span)
