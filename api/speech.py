@@ -17,6 +17,7 @@ from api.deps import BenchDep, HostDep
 from api.forms import Received, openapi, receiver, while_there
 from api.sse import EventStream, Frames, event_frame, failure_frame, frame
 from tools.bench import Bench
+from tools.diarization import DIARIZATION
 from tools.errors import InvalidInput
 from tools.events import ModelEvent, ToolEvent
 from tools.interpreting import TranslateSpeechInput, target_of, translate_speech
@@ -30,7 +31,14 @@ router = APIRouter(tags=["speech"])
 
 Mode = Literal["transcribe", "verbatim", "translate", "transliterate", "code-mixed"]
 
-HOSTED = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "default")
+HOSTED = (
+    "whisper-1",
+    "gpt-transcribe",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-transcribe-diarize",
+    "default",
+)
 """OpenAI's own names; they mean whatever the profile uses."""
 
 
@@ -47,6 +55,10 @@ class TranscribeForm(BaseModel):
     script: Script = "Latn"
     target_language: Annotated[str, Field(min_length=2, max_length=40)] = "en"
     words: bool = False
+    diarize: bool = False
+    """Tell who says it: in each segment of the result `speaker` is A, B and so on."""
+    speakers: Annotated[int, Field(ge=1, le=20)] | None = None
+    """How many people speak; by default it is found out."""
     model: Annotated[str, Field(max_length=200)] | None = None
     prompt: Annotated[str, Field(max_length=1_000)] | None = None
 
@@ -78,12 +90,16 @@ async def transcribe_speech(
         model=form.model,
         language=language_of(form.language, bench),
         words=form.words,
+        diarize=form.diarize,
+        speakers=form.speakers,
         prompt=form.prompt,
         script=form.script if form.mode == "transliterate" else None,
         verbatim=form.mode == "verbatim",
         mixed=form.mode == "code-mixed",
     )
     bench.choose(SPEECH_TO_TEXT, model=wanted.model, language=wanted.language)
+    if form.diarize:
+        bench.choose(DIARIZATION)
     if form.mode == "translate":
         wanted = await _interpreted(wanted, form.target_language, bench)
     if form.real_time:
@@ -171,7 +187,7 @@ class OpenAiForm(BaseModel):
     model: Annotated[str, Field(max_length=200)]
     language: Annotated[str, Field(max_length=40)] | None = None
     prompt: Annotated[str, Field(max_length=4_000)] | None = None
-    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"] = "json"
     temperature: Annotated[float, Field(ge=0, le=1)] = 0.0
     timestamp_granularities: list[Literal["word", "segment"]] = ["segment"]
     stream: bool = False
@@ -187,6 +203,7 @@ class OpenAiForm(BaseModel):
             language=language_of(self.language, bench),
             task=task,
             words=timed and task == "transcribe",
+            diarize=self.response_format == "diarized_json",
             prompt=self.prompt[-1_000:] if self.prompt else None,
         )
         bench.choose(SPEECH_TO_TEXT, model=wanted.model, language=wanted.language)
@@ -224,6 +241,9 @@ async def _deltas(bench: Bench, wanted: TranscribeInput) -> Frames:
                     yield _data({"type": "transcript.text.delta", "delta": before + each.text})
                     before = " "
                 elif isinstance(each, Transcript):
+                    # who speaks is known at the end, when all voices have been compared
+                    for segment in _diarized(each)["segments"] if wanted.diarize else []:
+                        yield _data(segment)
                     usage = {"type": "duration", "seconds": each.seconds}
                     yield _data({"type": "transcript.text.done", "text": _text(each), "usage": usage})
         except Exception as error:  # noqa: BLE001 the response has begun: an error is one more event
@@ -244,6 +264,8 @@ def _as_asked(heard: Transcript, form: OpenAiForm, task: str) -> Response:
             return PlainTextResponse(srt(_cues(heard)), media_type="application/x-subrip", headers=headers)
         case "vtt":
             return PlainTextResponse(vtt(_cues(heard)), media_type="text/vtt", headers=headers)
+        case "diarized_json":
+            return JSONResponse(_diarized(heard), headers=headers)
         case "verbose_json":
             return JSONResponse(_verbose(heard, form, task), headers=headers)
     usage = {"type": "duration", "seconds": heard.seconds}
@@ -280,6 +302,24 @@ def _verbose(heard: Transcript, form: OpenAiForm, task: str) -> dict[str, Any]:
     if "word" in form.timestamp_granularities:
         body["words"] = [_word(word) for each in heard.segments for word in each.words]
     return body
+
+
+def _diarized(heard: Transcript) -> dict[str, Any]:
+    """OpenAI's TranscriptionDiarized; a segment of nobody that could be told is given to the first speaker."""
+    segments = [
+        {
+            "type": "transcript.text.segment",
+            "id": f"seg_{number:03}",
+            "start": each.start,
+            "end": each.end,
+            "text": each.text,
+            "speaker": each.speaker or "A",
+        }
+        for number, each in enumerate(heard.segments, 1)
+    ]
+    usage = {"type": "duration", "seconds": heard.seconds}
+    body = {"task": "transcribe", "duration": heard.seconds, "text": _text(heard), "segments": segments, "usage": usage}
+    return body | ({"empty": heard.empty} if heard.empty else {})
 
 
 def _segment(number: int, each: Spoken) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from tools.toolbox import Toolbox
 
 ROOMS = (
     "tools.listening",
+    "tools.diarizing",
     "tools.speaking",
     "tools.looking",
     "tools.describing",

@@ -4,16 +4,21 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
+from pydantic import TypeAdapter
+
 from ingestion.remembering import Job
-from ingestion.stages import Progress, in_base, once
+from ingestion.stages import Progress, in_base, keep, once, recall, result_ref
 from knowledge.segment import Made, Segment, segment_id
 from tools.bench import Bench
+from tools.diarization.following import installed, speaker_of
+from tools.diarizing import DiarizeInput, SpeakerTurn, diarize
 from tools.events import ModelEvent, ToolEvent
 from tools.listening import ListenInput, Spoken, Stretch, TranscribeInput, find_speech, transcribe
 from tools.media.probe import Probe
 from tools.speech import SPEECH_TO_TEXT
 
 VERSION = "2"
+_TURNS = TypeAdapter(list[SpeakerTurn])
 _LEAST, _MOST = 2.0, 15.0
 _PAUSE = 0.8
 _PART = 600.0
@@ -24,6 +29,7 @@ async def listen(job: Job, *, language: str | None = None) -> AsyncIterator[tupl
     """What is said, part by part, with the second up to which it was heard."""
     sha, probe, bench, knowledge_base = job.sha, job.probe, _heard(job), job.knowledge_base
     model = bench.choose(SPEECH_TO_TEXT, language=language).row.id
+    by, turns = await _speakers(sha, bench)
     for start, end, windows in await _parts(sha, probe, bench):
 
         async def work(
@@ -32,9 +38,10 @@ async def listen(job: Job, *, language: str | None = None) -> AsyncIterator[tupl
             wanted = TranscribeInput(media=sha, start=start, end=end, language=language, windows=windows)
             heard = await bench.call(transcribe, wanted)
             made = Made(model=heard.model, version=VERSION)
-            return [_segment(each, sha, probe, made, knowledge_base) for each in sentences(heard.segments)]
+            said = [_told(each, turns) for each in sentences(heard.segments)]
+            return [_segment(each, sha, probe, made, knowledge_base) for each in said]
 
-        version = f"{VERSION}-{model}-{language or 'auto'}-{start:.0f}"
+        version = f"{VERSION}-{model}-{language or 'auto'}-{start:.0f}{by}"
         yield end, in_base(await once(bench, sha, "speech", version, work), knowledge_base)
 
 
@@ -61,6 +68,22 @@ def _heard(job: Job) -> Bench:
             job.stages.progress(Progress(stage="speech", fraction=min(1.0, until / job.probe.duration)))
 
     return job.bench.listening(hear)
+
+
+async def _speakers(sha: str, bench: Bench) -> tuple[str, list[SpeakerTurn]]:
+    """Who speaks when in all of it, and by which model, where one that tells is installed; none is fetched for it."""
+    choice = installed(bench)
+    if choice is None:
+        return "", []
+    ref = result_ref(sha, "speakers", choice.row.id)
+    if (turns := await recall(bench, ref, _TURNS)) is None:
+        turns = (await bench.call(diarize, DiarizeInput(media=sha, model=choice.row.id))).turns
+        await keep(bench, ref, _TURNS, turns)
+    return f"-{choice.row.id}", turns
+
+
+def _told(spoken: Spoken, turns: list[SpeakerTurn]) -> Spoken:
+    return spoken.model_copy(update={"speaker": speaker_of(turns, spoken.start, spoken.end)})
 
 
 async def _parts(sha: str, probe: Probe, bench: Bench) -> list[tuple[float, float, list[Stretch] | None]]:
@@ -143,6 +166,7 @@ def _segment(spoken: Spoken, sha: str, probe: Probe, made: Made, knowledge_base:
         recorded_from=recorded + timedelta(seconds=start) if recorded else None,
         recorded_to=recorded + timedelta(seconds=end) if recorded else None,
         language=spoken.language or None,
+        speaker=spoken.speaker,
         confidence=min(1.0, max(0.0, spoken.confidence)),
         made=made,
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tools.bench import Bench
+from tools.diarization.following import speaker_of
 from tools.errors import InvalidInput, NotInstalled
 from tools.events import ModelEvent, ToolEvent
 from tools.listening import Interpreted, Spoken, TranscribeInput, Transcript, transcribe
@@ -157,7 +158,11 @@ class _Interpreter:
             reason=" ".join(dict.fromkeys(choice.reason for choice in choices if choice.reason)),
         )
         language = self.target if self.done else heard.language
-        return heard.model_copy(update={"segments": self.done, "language": language, "translation": by})
+        said = self.done
+        if self.input.diarize:
+            who = [speaker_of(heard.segments, each.start, each.end) for each in said]
+            said = [each.model_copy(update={"speaker": name}) for each, name in zip(said, who, strict=True)]
+        return heard.model_copy(update={"segments": said, "language": language, "translation": by})
 
 
 TOOLS = (translate_speech,)

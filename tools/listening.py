@@ -1,9 +1,9 @@
 """The tools that listen: speech to text, where speech is, and which language a text is in."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tools.bench import Bench
 from tools.capability import Lease
 from tools.catalog import Choice
+from tools.diarization import Turn
+from tools.diarization.following import Diarist, diarist, said_by
 from tools.errors import EngineFailed
 from tools.languages import tell_language
-from tools.media.reader import open_media
 from tools.served import MediaRef, ModelInput, ModelOutput, served
 from tools.speech import (
-    RATE,
     SPEECH_TO_TEXT,
     VOICE_ACTIVITY,
     ListenOptions,
@@ -28,18 +28,13 @@ from tools.speech import (
     Word,
 )
 from tools.speech.faithful import Scribe, Written
+from tools.speech.pieces import Piece, pieces
 from tools.speech.script import Script, transliterate
 from tools.speech.spelling import normalised
-from tools.speech.windows import quietest
 from tools.toolbox import tool
 
 Seconds = Annotated[float, Field(ge=0, le=604_800)]
 
-_FIRST = 60.0
-"""Seconds listened to first, so that something is heard soon."""
-_MOST = 300.0
-"""Seconds of sound in memory at once."""
-_SEARCH = 15.0
 _SILENT = 1e-3
 """Peak (-60 dB) below which a recording is silent."""
 
@@ -66,6 +61,10 @@ class ListenInput(ModelInput):
     start: Seconds = 0.0
     end: Seconds | None = None
 
+    def sound(self, bench: Bench) -> AsyncGenerator[Piece, None]:
+        """The sound of that part in pieces."""
+        return pieces(self.media, bench, start=self.start, end=self.end)
+
 
 class TranscribeInput(ListenInput):
     """What to transcribe, and how."""
@@ -88,6 +87,10 @@ class TranscribeInput(ListenInput):
     verbatim: bool = Field(False, description="As the recogniser wrote it: nothing is respelt.")
     mixed: bool = Field(
         False, description="Speakers change their language: it is told for each stretch, unless `language` says it."
+    )
+    diarize: bool = Field(False, description="Also tell who says it: `speaker` of each segment is A, B and so on.")
+    speakers: Annotated[int, Field(ge=1, le=20)] | None = Field(
+        None, description="With `diarize`: how many people speak; by default it is found out."
     )
     windows: Annotated[list[Stretch], Field(max_length=20_000)] | None = Field(
         None, description="Listen to these stretches only; by default to wherever a detector hears speech."
@@ -114,6 +117,7 @@ class Spoken(BaseModel):
     language: str
     confidence: float
     words: list[SpokenWord] = []
+    speaker: str | None = Field(None, description="Who says it, where that was asked for: A is who speaks first.")
     script: str | None = Field(None, description="For Indian languages: the script it was heard in, ISO 15924.")
     fidelity: float | None = Field(
         None, description="For Indian languages: share of the letters in the language's own script, 0..1."
@@ -141,6 +145,7 @@ class Transcript(ModelOutput):
     seconds: float = Field(description="How much sound was listened to.")
     fidelity: float | None = Field(None, description="The mean fidelity of the segments that have one.")
     empty: str = Field("", description="Why there is no text, where there is none.")
+    diarized_by: str | None = Field(None, description="The catalogue's row that told the speakers apart.")
     translation: Interpreted | None = Field(None, description="Who translated it, where that was asked for.")
 
 
@@ -171,10 +176,17 @@ async def transcribe(input: TranscribeInput, bench: Bench) -> Transcript:
     Each stretch of speech is reported as progress as soon as it is known.
     """
     hearing, language = _Hearing(input), input.language
-    async with _detector(input, bench) as detector, aclosing(_sound(input, bench)) as sound, Ears(bench, input) as ears:
+    async with (
+        _detector(input, bench) as detector,
+        diarist(bench, wanted=input.diarize) as speakers,
+        aclosing(input.sound(bench)) as sound,
+        Ears(bench, input) as ears,
+    ):
         async for piece in sound:
             options = _options(input, language, await _windows(input, detector, piece))
             hearing.note(piece, options.windows or [])
+            if speakers is not None:
+                await speakers.follow(piece, options.windows or [])
             for part in _passes(input, options):
                 scribe = await ears.scribe(piece.audio, part)
                 async with aclosing(scribe.write(piece.audio, part)) as texts:
@@ -185,7 +197,20 @@ async def transcribe(input: TranscribeInput, bench: Bench) -> Transcript:
             # a long recording keeps the language of its beginning
             if language is None and hearing.spoken and input.task == "transcribe" and not input.mixed:
                 language = hearing.spoken[-1].language
-        return hearing.transcript(ears.choice)
+        transcript = hearing.transcript(ears.choice)
+        return transcript if speakers is None else await _told_apart(transcript, speakers, input)
+
+
+async def _told_apart(transcript: Transcript, speakers: Diarist, input: TranscribeInput) -> Transcript:
+    """The transcript with its speakers; a segment in which another begins to speak is cut there."""
+    turns = await speakers.turns(input.speakers)
+    segments = [part for each in transcript.segments for part in _by_speaker(each, turns, input)]
+    return transcript.model_copy(update={"segments": segments, "diarized_by": speakers.row.id})
+
+
+def _by_speaker(spoken: Spoken, turns: list[Turn], input: TranscribeInput) -> Iterator[Spoken]:
+    for part, words in said_by(turns, spoken.start, spoken.end, spoken.text, spoken.words):
+        yield spoken.model_copy(update={**asdict(part), "words": words if input.words else []})
 
 
 class Ears:
@@ -250,7 +275,7 @@ class _Hearing:
     peak: float = 0.0
     turns: int = 0
 
-    def note(self, piece: "_Piece", windows: list[Span]) -> None:
+    def note(self, piece: "Piece", windows: list[Span]) -> None:
         self.until = piece.end
         self.peak = max(self.peak, float(np.abs(piece.audio).max(initial=0.0)))
         self.turns += len(windows)
@@ -286,7 +311,7 @@ async def find_speech(input: ListenInput, bench: Bench) -> Speech:
     """Find where somebody speaks in a video or sound recording, without writing down what is said."""
     choice = bench.choose(VOICE_ACTIVITY, model=input.model)
     turns, until = list[Stretch](), input.start
-    async with bench.models.use(choice.row.id, bench.emit) as detector, aclosing(_sound(input, bench)) as sound:
+    async with bench.models.use(choice.row.id, bench.emit) as detector, aclosing(input.sound(bench)) as sound:
         async for piece in sound:
             for turn in await detector.call(VoiceActivity.turns, piece.audio):
                 turns.append(Stretch(start=round(piece.start + turn.start, 3), end=round(piece.start + turn.end, 3)))
@@ -302,43 +327,6 @@ async def detect_language(input: TextInput, bench: Bench) -> Language:
     return Language(language=language, confidence=confidence)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """Sound from `start` seconds of the medium on, out of `first`..`last` in all."""
-
-    start: float
-    audio: Pcm
-    first: float
-    last: float
-
-    @property
-    def end(self) -> float:
-        return self.start + len(self.audio) / RATE
-
-    def fraction(self, second: float) -> float:
-        """How much of all is done when `second` of this piece is."""
-        length = max(self.last - self.first, 1e-6)
-        return round(min(1.0, max(0.0, (self.start + second - self.first) / length)), 4)
-
-
-async def _sound(input: ListenInput, bench: Bench) -> AsyncGenerator[_Piece, None]:
-    """The sound in pieces of bounded length, cut where it is quiet; the first is short, to be heard soon."""
-    path = await bench.media.local(input.media)
-    async with open_media(path, bench.settings.limits) as reader:
-        duration = (await reader.probe()).duration
-        last = duration if input.end is None else min(duration, input.end)
-        held, start, most = np.zeros(0, dtype=np.float32), input.start, _FIRST
-        async for part in reader.pcm(input.start, input.end, chunk=30.0):
-            held = np.concatenate((held, part))
-            length = len(held) / RATE
-            if length >= most + _SEARCH:
-                cut = quietest(held, most, most + _SEARCH)
-                yield _Piece(start, held[: round(cut * RATE)], input.start, last)
-                held, start, most = held[round(cut * RATE) :], start + round(cut * RATE) / RATE, _MOST
-        if len(held):
-            yield _Piece(start, held, input.start, last)
-
-
 @asynccontextmanager
 async def _detector(input: TranscribeInput, bench: Bench) -> AsyncIterator[Lease[VoiceActivity] | None]:
     """The detector that finds the windows, or none where the caller gave them."""
@@ -349,7 +337,7 @@ async def _detector(input: TranscribeInput, bench: Bench) -> AsyncIterator[Lease
             yield lease
 
 
-async def _windows(input: TranscribeInput, detector: Lease[VoiceActivity] | None, piece: _Piece) -> list[Span]:
+async def _windows(input: TranscribeInput, detector: Lease[VoiceActivity] | None, piece: Piece) -> list[Span]:
     if detector is not None:
         return await detector.call(VoiceActivity.turns, piece.audio)
     given = [(max(each.start, piece.start), min(each.end, piece.end)) for each in input.windows or []]
@@ -360,7 +348,7 @@ def _options(input: TranscribeInput, language: str | None, windows: list[Span]) 
     return ListenOptions(
         language=language,
         task=input.task,
-        words=input.words,
+        words=input.words or input.diarize,
         beam=input.beam,
         batch=input.batch,
         prompt=input.prompt,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 
-def open_session(weights: Path, device: str, threads: int = 0) -> Any:
-    """An `onnxruntime.InferenceSession` on a device; `threads` 0 means one per core."""
+def open_session(weights: Path | bytes, device: str, threads: int = 0) -> Any:
+    """An `onnxruntime.InferenceSession` on a device, from a file or a graph in memory; `threads` 0: one per core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -16,9 +16,10 @@ def open_session(weights: Path, device: str, threads: int = 0) -> Any:
     options.log_severity_level = 3
     # idle threads that spin take the cores from the other models for milliseconds after each call
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    graph = weights if isinstance(weights, bytes) else str(weights)
     kind, _, index = device.partition(":")
     cuda = [("CUDAExecutionProvider", {"device_id": int(index or 0)})] if kind == "gpu" else []
-    return onnxruntime.InferenceSession(str(weights), options, providers=[*cuda, "CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(graph, options, providers=[*cuda, "CPUExecutionProvider"])
 
 
 def external_files(graph: Path) -> list[str]:

@@ -25,7 +25,11 @@ from tools.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-EARS = {"speech-to-text": ["scripted-speech"], "voice-activity": ["loudness"]}
+EARS = {
+    "speech-to-text": ["scripted-speech"],
+    "voice-activity": ["loudness"],
+    "diarization": ["high-and-low"],
+}
 SAID = "The quick brown fox jumps over the lazy dog."
 
 
@@ -47,7 +51,10 @@ async def hearing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 def recording(*pieces: tuple[float, float]) -> bytes:
     """A WAV of seconds and loudness."""
     random = np.random.default_rng(3)
-    sound = np.concatenate([random.normal(0, loud, int(seconds * 16_000)) for seconds, loud in pieces])
+    return as_wav(np.concatenate([random.normal(0, loud, int(seconds * 16_000)) for seconds, loud in pieces]))
+
+
+def as_wav(sound: Any) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
@@ -55,6 +62,12 @@ def recording(*pieces: tuple[float, float]) -> bytes:
         writer.setframerate(16_000)
         writer.writeframes((np.clip(sound, -1, 1) * 32_767).astype("<i2").tobytes())
     return file.getvalue()
+
+
+def tones(*pieces: tuple[float, float]) -> bytes:
+    """A WAV of seconds and hertz; 0 is silence."""
+    sound = [0.3 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * 16_000)) / 16_000) for seconds, hertz in pieces]
+    return as_wav(np.concatenate(sound))
 
 
 SPEECH = recording((1, 0), (2, 0.3), (5, 0), (2, 0.3), (1, 0))
@@ -233,3 +246,35 @@ async def test_the_mode_is_in_the_answer(hearing: Served, mode: str) -> None:
     answer = await post(hearing, SPEECH, mode=mode)
     assert answer.status_code == 200, answer.text
     assert (answer.json()["mode"], answer.json()["languages"]) == (mode, ["en"])
+
+
+TALK = tones((1, 0), (3, 200), (1, 0), (3, 3000), (1, 0))
+
+
+async def test_speakers_are_told_apart_on_request(hearing: Served) -> None:
+    heard = (await post(hearing, TALK, diarize="true")).json()
+    assert [each["speaker"] for each in heard["segments"]] == ["A", "B"]
+    assert heard["diarized_by"] == "high-and-low"
+    one = (await post(hearing, TALK, diarize="true", speakers="1")).json()
+    assert [each["speaker"] for each in one["segments"]] == ["A"]
+    refused = await post(hearing, TALK, diarize="true", speakers="0")
+    assert refused.status_code == 422, refused.text
+    answer = await post(hearing, TALK, diarize="true", real_time="true")
+    results = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert [each["speaker"] for each in results[-1]["segments"]] == ["A", "B"]
+
+
+async def test_openais_client_reads_who_speaks(hearing: Served) -> None:
+    async with client_of(hearing) as client:
+        heard = await client.audio.transcriptions.create(
+            file=("a.wav", TALK), model="gpt-4o-transcribe-diarize", response_format="diarized_json"
+        )
+        assert [each.speaker for each in heard.segments] == ["A", "B"]
+        assert " ".join(each.text for each in heard.segments) == heard.text == SAID
+        assert heard.duration == pytest.approx(9, abs=0.1)
+        stream = await client.audio.transcriptions.create(
+            file=("a.wav", TALK), model="gpt-4o-transcribe-diarize", response_format="diarized_json", stream=True
+        )
+        events = [event async for event in stream]
+    assert [event.speaker for event in events if event.type == "transcript.text.segment"] == ["A", "B"]
+    assert events[-1].type == "transcript.text.done"

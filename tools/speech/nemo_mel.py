@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.speech import RATE, Pcm
+from tools.speech import Pcm
+from tools.speech.mel import bank
 
 HOP = 160
 BINS = 80
@@ -28,7 +29,7 @@ def features(sound: Pcm) -> Features:
     padded = np.pad(wave, _FFT // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::HOP]
     power = np.square(np.abs(np.fft.rfft(frames * _window(), axis=1)))
-    log = np.log(bank() @ power.T + _GUARD)
+    log = np.log(bank(BINS, _FFT) @ power.T + _GUARD)
     mean = log.mean(axis=1, keepdims=True)
     deviation = log.std(axis=1, ddof=1, keepdims=True) + _EVEN
     return np.asarray((log - mean) / deviation, dtype=np.float32)
@@ -39,22 +40,3 @@ def _window() -> NDArray[np.float64]:
     """A symmetric Hann window in the middle of the frame."""
     side = (_FFT - _WINDOW) // 2
     return np.pad(np.hanning(_WINDOW), side)
-
-
-@cache
-def bank() -> NDArray[np.float64]:
-    """Slaney's triangles from 0 to 8 kHz, each of area 1; shape `[BINS, 257]`."""
-    edges = _hertz(np.linspace(0.0, _mel(RATE / 2), BINS + 2))
-    bins = np.linspace(0.0, RATE / 2, _FFT // 2 + 1)
-    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising, falling = (bins - low) / (middle - low), (high - bins) / (high - middle)
-    return np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (high - low))
-
-
-def _mel(hertz: float) -> float:
-    """Linear to 1 kHz (15 mel), logarithmic above."""
-    return float(3 * hertz / 200 if hertz < 1_000 else 15 + 27 * np.log(hertz / 1_000) / np.log(6.4))
-
-
-def _hertz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(mel < 15, 200 * mel / 3, 1_000 * np.exp(np.log(6.4) * (mel - 15) / 27))
