@@ -11,7 +11,7 @@ from tools.speech import Span
 _MOST = 1_500
 """Stretches that are clustered; of a longer recording, so many at even distances."""
 _RARE = 6
-"""Stretches that a speaker has at least, about 3.6 s of speech; fewer are a noise, a laugh, or the same in another mood."""
+"""Stretches that a speaker has at least, about 3.6 s of speech; fewer are a noise or a laugh."""
 _SWITCH = 0.3
 """Similarity that another speaker must win over the stretches of a turn before it changes hands."""
 _TICK = 0.1
