@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from ingestion.captions import seer
 from ingestion.gathering import gathered, keep_timeline
 from ingestion.glance import FROM, Glance, glance
 from ingestion.hearing import hear_stage
@@ -38,7 +39,7 @@ async def ingest_video(
     when none can, the first reason is raised.
     """
     title = name or media.name
-    version = version_of(bench)
+    version = await asyncio.to_thread(version_of, bench)
     before = await remembered(media.sha256, bench, knowledge_base, version)
     if before is not None:
         return before
@@ -73,8 +74,11 @@ async def ingest_video(
 
 
 def version_of(bench: Bench) -> str:
-    """The models and steps that would watch a medium now: others than last time are a reason to watch it again."""
-    return "-".join([VERSION, *(_serving(each, bench) for each in SERVED)])
+    """The models and steps that would watch a medium now: others than last time are a reason to watch it again.
+
+    Blocking.
+    """
+    return "-".join([VERSION, *(_serving(each, bench) for each in SERVED), seer(bench) or "none"])
 
 
 async def glance_stage(sha: str, probe: Probe, bench: Bench, reader: Reader, stages: Stages) -> Glance | None:
@@ -129,7 +133,7 @@ async def listen_stage(job: Job) -> None:
 def pass_of(stages: Stages) -> Pass:
     """What a whole pass came to: which senses worked, and why others did not."""
     worked = [each.stage for each in stages.reports if each.outcome in {"done", "kept"}]
-    senses = ("speech", "sounds", "screen_text", "objects", "faces")
+    senses = ("speech", "sounds", "screen_text", "objects", "faces", "captions")
     return Pass(
         name="full",
         seconds=round(max((each.seconds for each in stages.reports), default=0.0), 3),

@@ -4,6 +4,7 @@
 comes second finds it done.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from ingestion.budget import watch_within
@@ -45,7 +46,7 @@ async def watch(
     `knowledge_base` all is remembered there too. Raises `UnsupportedMedia` or `TooLarge` for a medium that is refused,
     and `InvalidInput` for a budget that this machine cannot meet, naming the smallest that it can.
     """
-    title, version = name or media.name, version_of(bench)
+    title, version = name or media.name, await asyncio.to_thread(version_of, bench)
     before = await known(media.sha256, bench)
     if before is not None and before.complete and before.version == version and knowledge_base is None:
         yield before.model_copy(update={"name": title})

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ingestion.captions import captions_stage
 from ingestion.frames import PICTURES, Picture, Pictures, Sampling, plan_for
 from ingestion.frames import VERSION as FRAMES_VERSION
 from ingestion.looking import (
@@ -111,6 +112,7 @@ async def look_stage(job: Job, reader: Reader) -> None:
         group.create_task(text_stage(job, text))
         group.create_task(objects_stage(job, objects, watched))
         group.create_task(faces_stage(job, people, watched))
+        group.create_task(captions_stage(job, watched))
 
 
 async def frames_stage(job: Job, reader: Reader, feeds: Sequence[Feed], watched: asyncio.Future[Pictures]) -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 def tone(seconds: float, level: float) -> Pcm:
     wave = np.sin(np.arange(int(seconds * RATE)) * 0.17) * 10 ** (level / 20) * np.sqrt(2)
-    return wave.astype(np.float32)
+    return np.asarray(wave, np.float32)
 
 
 async def heard(*parts: Pcm, turns: list[tuple[float, float]] | None = None) -> list[tuple[float, float, str]]:
