@@ -19,6 +19,8 @@ _HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (195, "cya
 _PRINT = (16, 9)
 _SAME_MEAN, _SAME_MOST = 7.0, 30.0
 """Grey levels by which two prints of the same picture may differ: on average, and nearly everywhere."""
+_DRIFT = 0.035
+"""Mean difference of prints, as a share of their contrast, from which a shot is not called still."""
 _APART = 32.0
 """Grey levels by which the prints of two shots differ on average."""
 
@@ -82,6 +84,14 @@ def apart(one: str, other: str) -> bool:
     return float(np.abs(first - second).mean()) >= _APART
 
 
+def drifted(one: str, other: str) -> bool:
+    """Whether a picture has changed by more than noise, measured by its own contrast."""
+    if not one or not other:
+        return False
+    first, second = (np.frombuffer(bytes.fromhex(each), np.uint8).astype(np.int16) for each in (one, other))
+    return float(np.abs(first - second).mean()) > _DRIFT * max(float(first.std()), 4.0)
+
+
 def light_of(brightness: float) -> Light:
     return "dark" if brightness < _DARK else "dim" if brightness < _DIM else "bright"
 
@@ -99,9 +109,11 @@ def scenes(shots: Sequence["Shot"], pictures: Sequence[Shown]) -> list[ShotSeen]
             continue
         key = max(own, key=lambda each: min(each.end, shot.end) - max(each.start, shot.start))
         mine = [each.print for each in own[:3]] + [key.print]
+        # too slow to be measured from frame to frame, and still not still
+        creeps = shot.camera == "still" and drifted(own[0].print, own[-1].print)
         found.append(
             ShotSeen(
-                **shot.model_dump(),
+                **shot.model_copy(update={"camera": "unknown"} if creeps else {}).model_dump(),
                 image=key.image,
                 light=light_of(shot.brightness),
                 colours=key.colours,

@@ -77,3 +77,13 @@ def test_a_shot_in_words() -> None:
     found = scenes([shot(0, camera="pan left", transition="fade", brightness=0.05)], [picture(0, 1)])
     words = "A dark shot, mostly red; it begins with a fade; the camera pans left."
     assert told(found[0], None) == words
+
+
+def test_a_camera_that_creeps_is_not_called_still() -> None:
+    def at(start: float, zoom: float) -> Picture:
+        shown = print_of(through(480, 270, zoom))
+        return Picture(start=start, end=start + 1, image=f"{'a' * 64}/{start}", print=shown, colours=["red"])
+
+    still = shot(0, camera="still")
+    assert scenes([still], [at(0, 1.0), at(3, 1.0)])[0].camera == "still"
+    assert scenes([still], [at(0, 1.0), at(3, 1.12)])[0].camera == "unknown"
