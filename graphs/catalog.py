@@ -121,8 +121,9 @@ def agents() -> dict[str, Agent]:
     from graphs.research.graph import RESEARCH
     from graphs.router.graph import router_over
     from graphs.temporal.graph import TEMPORAL
+    from graphs.video.graph import VIDEO
 
-    specialists = (TEMPORAL, RESEARCH, CODING, CONTENT, ASSISTANT)
+    specialists = (TEMPORAL, RESEARCH, CODING, CONTENT, VIDEO, ASSISTANT)
     return {agent.name: agent for agent in (router_over(specialists), *specialists)}
 
 

@@ -53,6 +53,11 @@ def content() -> CompiledStateGraph[Any, Any, Any, Any]:
     return _with_bench(agents()["content"])
 
 
+def video() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """The video agent; the question names the video, where there are several."""
+    return _with_bench(agents()["video"])
+
+
 def assistant() -> CompiledStateGraph[Any, Any, Any, Any]:
     """The assistant, which calls tools, with a plain question as its input."""
     return _with_bench(agents()["assistant"])

@@ -1,0 +1,160 @@
+"""Pieces written from a video: by the content agent's writers on the timeline's evidence, or by rules alone."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Overwrite
+
+from graphs.catalog import Agent, Ask
+from graphs.content import graph as content
+from graphs.content import nodes as writing
+from graphs.content.brief import brief_of
+from graphs.content.grounding import capacity
+from graphs.content.kinds import ContentType
+from graphs.content.options import ContentOptions, ContentResult
+from graphs.content.state import State as Piece
+from graphs.context import Context
+from graphs.events import Answer
+from graphs.video import files, studying, telling
+from graphs.video.analysing import Observed
+from graphs.video.evidence import evidence_of, topic_of
+from graphs.video.options import VideoOptions, Written
+from graphs.video.seeing import seen_by
+from graphs.video.state import State, VideoResult
+from graphs.video.translating import text_in
+from tools.bench import Bench
+from tools.speech.subtitles import srt
+
+_KINDS: Mapping[str, ContentType] = {
+    "article": "article",
+    "blog": "blog_post",
+    "report": "report",
+    "story": "story",
+    "social_post": "social_post",
+}
+_INSPIRED = (
+    "This story is made up from what the video shows and says: it is no description of it, "
+    "and nothing in it was checked."
+)
+_SILENT = "Nothing that could be understood is said in this video, so there is no {kind}."
+
+
+def piece_graph() -> StateGraph[Piece, Context, Piece, Piece]:
+    """The content agent's steps from the outline on: the evidence is there already."""
+    return (
+        StateGraph(Piece, context_schema=Context)
+        .add_node(writing.outline)
+        .add_node(writing.write)
+        .add_node(writing.edit, defer=True)
+        .add_node(writing.extend)
+        .add_node(writing.optimise)
+        .add_node(writing.publish)
+        .add_edge(START, "outline")
+        .add_edge("optimise", "publish")
+        .add_edge("publish", END)
+    )
+
+
+PIECE = Agent(
+    name="piece",
+    title="Write from a video",
+    description="Writes a piece on what a video shows and says.",
+    build=piece_graph,
+    begin=lambda ask: {"topic": ask.question},
+    note=content.note,
+    conclude=content.conclude,
+)
+
+
+def begin_piece(seen: Observed, options: VideoOptions) -> dict[str, Any]:
+    """The content agent's state with the video as its only source; its length is what the evidence carries."""
+    kind = _KINDS[options.content_type or "article"]
+    asked = ContentOptions(content_type=kind, length=options.target_length, style=options.style, output=["markdown"])
+    evidence = evidence_of(seen)
+    brief = brief_of(topic_of(seen), asked, grounded=True).model_copy(update={"language": "en"})
+    carried = min(brief.words, max(capacity(evidence), writing.LEAST))
+    return {
+        **content.begin(Ask(question=brief.topic, options=asked.model_dump(mode="json"))),
+        "evidence": evidence,
+        "brief": brief.model_copy(update={"planned": carried}),
+        "written": Overwrite({}),
+    }
+
+
+def composer() -> Any:
+    """The node that writes what was asked for."""
+    writers = piece_graph().compile(name=PIECE.name)
+
+    async def compose(state: State, runtime: Runtime[Context]) -> State:
+        context, options = runtime.context, state["options"]
+        seen = await seen_by(context.bench, state["watched"].timeline, options)
+        result = await asyncio.to_thread(telling.result_of, seen, options, "generate", {}, state["watched"].unfinished)
+        result = result.model_copy(update={"content_type": options.content_type or "article"})
+        if options.content_type in _KINDS or options.content_type is None:
+            values = await writers.ainvoke(cast("Piece", begin_piece(seen, options)), context=context)
+            piece = content.conclude(values, "")
+            return {"answer": await _piece(context.bench, options, result, piece or _nothing())}
+        return {"answer": await _ruled(context.bench, seen, options, result)}
+
+    return compose
+
+
+def _nothing() -> Answer:
+    return Answer(text="", answered=False, citations=[])
+
+
+async def _piece(bench: Bench, options: VideoOptions, result: VideoResult, piece: Answer) -> Answer:
+    """What the writers made, as an answer of this agent; a story says that it is one."""
+    made = ContentResult.model_validate(piece.result) if piece.result else None
+    text = await text_in(bench, piece.text, options.language) if piece.answered else piece.text
+    if options.content_type == "story" and piece.answered:
+        text = f"{text}\n\n---\n\n*{await text_in(bench, _INSPIRED, options.language)}*"
+    name = f"{telling.file_name(result)}-{result.content_type}"
+    title = made.title if made else result.title
+    files_made, missed = await files.report(bench, text, title, result.language, name) if piece.answered else ([], [])
+    told = result.model_copy(update={"content": made, "title": title, "limits": [*result.limits, *missed]})
+    return Answer(
+        text=text,
+        answered=piece.answered,
+        citations=piece.citations,
+        result=told.model_dump(mode="json"),
+        artefacts=tuple(files_made),
+    )
+
+
+async def _ruled(bench: Bench, seen: Observed, options: VideoOptions, result: VideoResult) -> Answer:
+    """A piece that needs no model."""
+    kind, name = result.content_type, telling.file_name(result)
+    text = await asyncio.to_thread(_written, seen, options, options.content_type or "transcript")
+    subtitles = await files.subtitles(bench, seen.timeline, name)
+    if not text:
+        said = _SILENT.format(kind=kind.replace("_", " "))
+        return Answer(text=said, answered=False, citations=[], result=result.model_dump(mode="json"))
+    if kind in ("study_notes", "script"):
+        text = await text_in(bench, text, options.language)
+    made, missed = list(subtitles), list[str]()
+    if kind != "subtitles":
+        written, missed = await files.report(bench, text, result.title, result.language, f"{name}-{kind}")
+        made = [*written, *subtitles]
+    result = result.model_copy(update={"limits": [*result.limits, *missed]})
+    citations = telling.citations_of(result)
+    return Answer(
+        text=text, answered=True, citations=citations, result=result.model_dump(mode="json"), artefacts=tuple(made)
+    )
+
+
+def _written(seen: Observed, options: VideoOptions, kind: Written) -> str:
+    if kind == "script":
+        return studying.script(seen)
+    if not seen.spoken:
+        return ""
+    match kind:
+        case "transcript":
+            return studying.transcript(seen)
+        case "subtitles":
+            return srt(files.cues_of(seen.timeline))
+        case _:
+            return studying.study_notes(seen, options.target_length)

@@ -1,0 +1,113 @@
+"""Where a chat model may help: it shortens what is said at length. Each of its sentences is held to one statement."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise
+
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from graphs.context import Context, guess_tokens
+from graphs.events import Citation
+from graphs.speak import speak
+from graphs.temporal.verify import judge
+from graphs.temporal.words import alike, content, sentences, without_marks
+from graphs.video.condensing import without_lead
+from graphs.video.state import Statement
+from tools.errors import BudgetSpent, SutradharError
+from tools.writing.text import words
+
+LONG = 70
+"""Words of speech above which shortening is worth a call of a model."""
+
+_PROMPT_TOKENS = 420
+_ADDED = 1
+"""Content words that a sentence may have of its own."""
+
+_RELATIONS = frozenset({
+    "after", "although", "as", "because", "before", "behind", "beside", "but", "by", "cause", "despite", "due",
+    "during", "finally", "first", "from", "if", "instead", "into", "last", "later", "like", "near", "next", "since",
+    "so", "than", "then", "therefore", "though", "through", "under", "unless", "until", "when", "where", "which",
+    "while", "who", "whom", "whose", "with", "without",
+})  # fmt: skip
+"""Words that say how two things belong together; a model may not add one that its evidence does not have."""
+
+
+@cache
+def prompt(name: str) -> str:
+    return files("graphs.video").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
+
+
+def worth_shortening(statements: Sequence[Statement]) -> bool:
+    return sum(len(words(without_lead(each.text))) for each in statements if each.about == "speech") > LONG
+
+
+async def shortened(context: Context, statements: Sequence[Statement], most: int) -> list[Statement]:
+    """What a model makes of statements that quote speech, in at most so many sentences; nothing where none stands."""
+    read, spent = list[Statement](), 0
+    for each in statements:
+        spent += guess_tokens(without_lead(each.text)) + 4
+        if spent > _PROMPT_TOKENS:
+            break
+        read.append(each)
+    shown = "\n".join(f"[{n}] {without_lead(each.text).strip('“”')}" for n, each in enumerate(read, 1))
+    messages = [
+        SystemMessage(prompt("shorten")),
+        HumanMessage(f"{shown}\n\nShorten this to {most} sentence{'s' if most > 1 else ''}."),
+    ]
+    try:
+        draft = await speak(
+            context, "writing", messages, most_tokens=45 * most, enough=lambda text: len(sentences(text)) > most,
+            temperature=0.1, seed=7,
+        )  # fmt: skip
+    except BudgetSpent:
+        raise
+    except SutradharError:
+        return []
+    return held(draft, read)[:most]
+
+
+def held(draft: str, statements: Sequence[Statement]) -> list[Statement]:
+    """The sentences of a draft that one of the statements carries alone, each with its moments, in order of time."""
+    evidence = [_evidence(n, each) for n, each in enumerate(statements, 1)]
+    found = dict[int, Statement]()
+    for each in sentences(draft):
+        at = carried(each, evidence)
+        if at is not None and at not in found:
+            source = statements[at - 1]
+            text = without_marks(each).strip(" “”\"'-")
+            told = f"{text[:1].upper()}{text[1:]}"
+            told = f"What is said, in short: {told}" if source.about == "speech" else told
+            found[at] = source.model_copy(update={"text": told, "by": "model"})
+    return [found[at] for at in sorted(found)]
+
+
+def _evidence(n: int, statement: Statement) -> Citation:
+    text = without_lead(statement.text).strip("“”")
+    return Citation(n=n, source="", media="", modality=statement.moments[0].modality, text=text)
+
+
+def carried(sentence: str, evidence: Sequence[Citation]) -> int | None:
+    """The number of the one piece of evidence that says all of a sentence; None where it adds anything.
+
+    Its numbers and names are there, and of its words but one; it says no where the evidence says no; and it joins
+    things only by words that join them there.
+    """
+    plain = without_marks(sentence)
+    for each in sorted(evidence, key=lambda one: f"[{one.n}]" not in sentence):
+        if judge(f"{plain} [{each.n}]", [each], "").verdict != "supported":
+            continue
+        there = content(each.text)
+        added = [word for word in content(plain) if not any(alike(word, other) for other in there)]
+        relations = {*words(plain)} & _RELATIONS - {*words(each.text)}
+        if len(added) <= _ADDED and not relations and not _other_way(plain, each.text):
+            return each.n
+    return None
+
+
+def _other_way(sentence: str, text: str) -> bool:
+    """Whether the sentence has the evidence's words in another order, as «A follows B» of «B follows A» has."""
+    order = {stem: at for at, stem in reversed([*enumerate(content(text))])}
+    places = [order[stem] for stem in content(sentence) if stem in order]
+    turned = sum(one > other for one, other in pairwise(places))
+    return turned > 1 + len(places) // 6
