@@ -16,6 +16,7 @@ from api import (
     failures,
     graphs,
     health,
+    jobs,
     knowledge,
     later,
     listen,
@@ -28,6 +29,7 @@ from api import (
     speech,
     threads,
     tools,
+    video,
 )
 from api.auth import Guard, Keys
 from api.discovery import Address, announce, secret, secret_file, withdraw
@@ -59,6 +61,7 @@ def create_app(
         health,
         login,
         chat,
+        jobs,
         threads,
         openai,
         tools,
@@ -70,6 +73,7 @@ def create_app(
         speaking,
         listen,
         realtime,
+        video,
     )
     for door in doors:
         app.include_router(door.router)

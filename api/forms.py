@@ -41,15 +41,15 @@ def receiver(field: str, form: type[F]) -> Callable[..., AsyncGenerator[Received
                     )
                 else:
                     name = part.filename[:200] or "unnamed"
-                    media.append(await stack.enter_async_context(bench.media.passing(_opened(part), name=name)))
+                    media.append(await stack.enter_async_context(bench.media.passing(opened(part), name=name)))
             if not media:
                 raise InvalidInput("The form has no file.", remedy=f"curl -F {field}=@speech.mp3 …", param=field)
-            yield Received(media[0], _parsed(form, values))
+            yield Received(media[0], parsed(form, values))
 
     return receive
 
 
-async def _opened(part: Upload) -> AsyncIterator[bytes]:
+async def opened(part: Upload) -> AsyncIterator[bytes]:
     """The upload's bytes, refused as soon as the first of them are no sound or video."""
     head, known = b"", False
     async for chunk in part.chunks:
@@ -63,7 +63,7 @@ async def _opened(part: Upload) -> AsyncIterator[bytes]:
         sniff(head, repr(part.filename[:80]))
 
 
-def _parsed(form: type[F], values: dict[str, list[str]]) -> F:
+def parsed(form: type[F], values: dict[str, list[str]]) -> F:
     given: dict[str, Any] = {}
     for name, each in values.items():
         kind = form.model_fields.get(name)

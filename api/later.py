@@ -12,8 +12,6 @@ from pydantic import BaseModel, Field, create_model
 from tools.errors import InvalidInput, NotInstalled
 
 FileIn = Annotated[UploadFile, File()]
-Level = Literal["low", "medium", "high"]
-Length = Literal["short", "medium", "long"]
 Text = Annotated[str, Field(min_length=1, max_length=100_000)]
 
 
@@ -66,44 +64,6 @@ LATER = (
             "temporal_context": (bool, True),
         },
         "POST /api/v1/chat does this, streamed and with citations.",
-    ),
-    Later(
-        "/api/v1/video/analyze",
-        "Analyse a video",
-        {
-            "video_file": FileIn,
-            "analysis_type": (str, "comprehensive"),
-            "output_format": (Literal["text", "json"], "text"),
-        },
-        _ASK,
-    ),
-    Later(
-        "/api/v1/video/describe",
-        "Describe a video",
-        {
-            "video_file": FileIn,
-            "detail_level": (Level, "medium"),
-            "include_objects": (bool, True),
-            "include_actions": (bool, True),
-        },
-        _ASK,
-    ),
-    Later(
-        "/api/v1/video/summarize",
-        "Summarise a video",
-        {"video_file": FileIn, "summary_length": (Length, "medium"), "focus_areas": (list[str] | None, None)},
-        _ASK,
-    ),
-    Later(
-        "/api/v1/video/generate-content",
-        "Write content from a video",
-        {
-            "video_file": FileIn,
-            "content_type": str,
-            "style": (str, "professional"),
-            "target_length": (Length, "medium"),
-        },
-        _ASK,
     ),
 )
 

@@ -12,6 +12,7 @@ from graphs.video.sayings import Saying
 from graphs.video.state import About, Chapter, Figures, Moment, Scene, Section, Statement
 from ingestion.timeline import Timeline
 from knowledge.segment import moment
+from tools.voice.casting import NAMES
 from tools.writing.text import words
 
 _SECTION = 60
@@ -123,7 +124,11 @@ def joined(statements: Sequence[Statement]) -> list[Statement]:
 
 def narrative(seen: Observed, each_chapter: int = 3) -> list[Statement]:
     """The most telling statements of each chapter, in order."""
-    return [said for chapter in seen.chapters for said in telling(chapter.statements, each_chapter)][:_SECTION]
+    found = list[Statement]()
+    for chapter in seen.chapters:
+        useful = [each for each in chapter.statements if each.about not in ("camera", "light", "scene")]
+        found += telling(useful, each_chapter)
+    return found[:_SECTION]
 
 
 def _audio(seen: Observed, figures: Figures) -> list[Statement]:
@@ -132,7 +137,9 @@ def _audio(seen: Observed, figures: Figures) -> list[Statement]:
     found = list[Statement]()
     if said:
         share = f"{figures.speech_share:.0%} of the video is speech, {figures.words} words"
-        tongues = f", in {wording.listed(figures.languages)}" if figures.languages else ""
+        tongues = (
+            f", in {wording.listed([NAMES.get(each, each) for each in figures.languages])}" if figures.languages else ""
+        )
         found.append(Statement(text=f"{share}{tongues}.", about="speech", moments=[whole]))
     if figures.speakers > 1:
         voices = f"{wording.number(figures.speakers)} speakers were told apart."

@@ -25,12 +25,14 @@ def limits_of(timeline: Timeline, unfinished: str = "", *, actions: bool = True)
     found += [f"{_name(name)}: {why}" for name, why in missing.items() if name not in _CAPTIONS]
     found += _watching(timeline)
     if left := trust.unsure(timeline.tracks):
-        found.append(f"{left} sighting{'s' if left > 1 else ''} of things or faces were too unsure to be told.")
+        found.append(f"Left out as too unsure: {left} sighting{'s' if left > 1 else ''} of things or faces.")
     unheard = [
         each for each in timeline.segments if each.modality == "speech" and (each.confidence or 1) < trust.SPEECH
     ]
     if unheard:
-        found.append(f"{len(unheard)} stretches of speech were heard too unsurely to be told.")
+        found.append(
+            f"Left out as heard too unsurely: {len(unheard)} stretch{'es' if len(unheard) > 1 else ''} of speech."
+        )
     return [*found, *timeline.notes, *([unfinished] if unfinished else [])]
 
 

@@ -25,7 +25,7 @@ _CAMERA = {
     "zoom out": "The camera zooms out",
     "shaky": "The camera is unsteady",
 }
-_BEGINS = {"fade": "It fades in", "dissolve": "It dissolves in from the scene before"}
+_BEGINS = {"fade": "The scene fades in", "dissolve": "The scene before dissolves into it"}
 _LIGHT = {"dark": "The picture is dark", "dim": "The picture is dim"}
 
 
@@ -165,10 +165,8 @@ class Observer:
 def said(saying: Saying) -> Statement:
     """A sentence that was heard, in the speaker's words."""
     who = f"{saying.speaker} says" if saying.speaker else "It is said"
-    first, last = saying.segments[0], saying.segments[-1]
-    moment = Moment(start=saying.start, end=saying.end, modality="speech", segment=str(first.id))
-    more = [moment_of(last)] if last is not first else []
-    return Statement(text=f"{who}: {wording.quoted(saying.text)}", about="speech", moments=[moment, *more])
+    moments = [moment_of(each) for each in saying.segments]
+    return Statement(text=f"{who}: {wording.quoted(saying.text)}", about="speech", moments=moments)
 
 
 def moment_of(segment: Segment) -> Moment:
@@ -197,7 +195,7 @@ def _middle_in(start: float, end: float, scene: Scene) -> bool:
 
 
 def _motion(shot: ShotSeen) -> str | None:
-    if shot.camera not in ("still", "unknown"):
+    if shot.camera != "still":
         return None
     if shot.motion <= _STILL:
         return "Hardly anything moves."

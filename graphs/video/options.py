@@ -19,7 +19,7 @@ Written = Literal[
 ]
 
 
-def _spelling(value: Any) -> Any:
+def spelling(value: Any) -> Any:
     """`Study Notes`, `study-notes` and `blog post` are `study_notes` and `blog`."""
     if not isinstance(value, str):
         return value
@@ -54,7 +54,7 @@ class Common(BaseModel):
 
 
 class Analysis(Common):
-    analysis_type: Annotated[AnalysisType, BeforeValidator(_spelling)] = "comprehensive"
+    analysis_type: Annotated[AnalysisType, BeforeValidator(spelling)] = "comprehensive"
     output_format: OutputFormat = "text"
 
 
@@ -72,8 +72,8 @@ class Summary(Common):
 
 
 class Content(Common):
-    content_type: Annotated[Written | None, BeforeValidator(_spelling)] = None
-    style: Annotated[Style, BeforeValidator(_spelling)] = "professional"
+    content_type: Annotated[Written | None, BeforeValidator(spelling)] = None
+    style: Annotated[Style, BeforeValidator(spelling)] = "professional"
     target_length: Size = "medium"
 
 

@@ -21,7 +21,7 @@ _QUESTIONS: Mapping[Size, int] = {"short": 3, "medium": 6, "long": 12}
 _PARAGRAPH = 90
 """Words after which a transcript begins a new paragraph."""
 _NUMBER = re.compile(r"\b\d[\d.,]*\b")
-_BLANK = "\\_\\_\\_\\_"
+_GAP, _BLANK = "\x00", "\\_\\_\\_\\_"
 
 
 def transcript(seen: Observed) -> str:
@@ -71,11 +71,12 @@ def _point(statement: Statement) -> str:
 
 
 def _terms(seen: Observed, most: int) -> list[str]:
-    found = list[str]()
+    found, known = list[str](), set[str]()
     for term in keywords_of(" ".join(each.text for each in seen.spoken), most):
         stems = {*content(term)}
         places = [moment(each.start) for each in seen.spoken if stems <= {*content(each.text)}]
-        if places:
+        if places and not stems & known:
+            known |= stems
             found.append(f"- **{plain(term)}**: {', '.join(dict.fromkeys(places[:6]))}")
     return found
 
@@ -86,7 +87,7 @@ def _questions(seen: Observed, most: int) -> list[tuple[str, str]]:
     for each in seen.spoken:
         blank = _to_leave_out(each.text)
         if blank and len(words(each.text)) >= 6:
-            question = plain(each.text[: blank[0]]) + _BLANK + plain(each.text[blank[1] :])
+            question = plain(f"{each.text[: blank[0]]}{_GAP}{each.text[blank[1] :]}").replace(_GAP, _BLANK)
             found.append((question, f"{plain(each.text[slice(*blank)])} ({moment(each.start)})"))
     step = max(len(found) / most, 1.0)
     return [found[int(at * step)] for at in range(min(len(found), most))]

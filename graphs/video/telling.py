@@ -15,6 +15,8 @@ from graphs.video.state import Chapter, Scene, Statement, VideoResult
 from tools.writing.finding import slug_of
 
 CITED = 60
+_JOINED = 0.5
+"""Seconds between two moments that are told as one."""
 _OVERVIEW: Mapping[str, int] = {"short": 2, "low": 2, "medium": 4, "high": 6, "long": 6}
 _A_CHAPTER: Mapping[str, int] = {"short": 1, "medium": 2, "long": 5}
 _SPOKEN: Mapping[Detail, int] = {"low": 1, "medium": 3, "high": 50}
@@ -40,7 +42,7 @@ def overview_of(seen: Observed, options: VideoOptions, task: Task, condensed: Se
     size = {"summarize": options.summary_length, "describe": options.detail_level}.get(task, "medium")
     most = _OVERVIEW[size]
     every = _wanted(seen.statements, options, task)
-    sights = [each for kind in ("people", "objects") for each in joined(_of(every, kind))[:1]]
+    sights = [each for kind in ("people", "objects") for each in joined(_of(every, kind))[:2]]
     prose = [each for each in every if each.about in ("speech", "actions")]
     texts = telling(_of(every, "text"), max(most // 2, 1), options.focus_areas)
     told = list(condensed) or telling(prose, most, options.focus_areas)
@@ -167,7 +169,13 @@ def _line(statement: Statement, kind: Literal["line", "item"] = "line") -> Block
 
 def times_of(statement: Statement) -> str:
     """The first places where it is so."""
-    spans = list(dict.fromkeys(span(each.start, each.end) for each in statement.moments))
+    runs = list[tuple[float, float]]()
+    for start, end in sorted((each.start, each.end) for each in statement.moments):
+        if runs and start - runs[-1][1] <= _JOINED:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], end))
+        else:
+            runs.append((start, end))
+    spans = list(dict.fromkeys(span(start, end) for start, end in runs))
     return ", ".join(spans[:3]) + (" …" if len(spans) > 3 else "")
 
 
