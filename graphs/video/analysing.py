@@ -48,7 +48,7 @@ def _within(chapter: Chapter, statements: Sequence[Statement], duration: float) 
     """What begins in a chapter, each sentence once; the last one has its end too."""
     end = chapter.end if chapter.end < duration else float("inf")
     found = [each for each in statements if chapter.start <= each.moments[0].start < end]
-    return list({each.text: each for each in found}.values())
+    return joined(found)
 
 
 def figures_of(timeline: Timeline, spoken: Sequence[Saying]) -> Figures:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from graphs.content.grounding import MOST, numbered
 from graphs.events import Citation
-from graphs.video.analysing import Observed, lasting
-from graphs.video.analysing import figures_of as figures
+from graphs.video.analysing import Observed, figures_of, joined, lasting
 from graphs.video.condensing import telling, without_lead
 from graphs.video.sayings import Saying
 from graphs.video.state import Statement
@@ -24,11 +23,11 @@ def evidence_of(seen: Observed) -> list[Citation]:
     texts = [_of(seen, each) for each in telling([one for one in seen.statements if one.about == "text"], _SIGHTS)]
     told = [each for each in seen.statements if each.about == "actions"]
     sights = [each for each in seen.statements if each.about in ("people", "objects")]
-    shown = [_of(seen, each) for each in [*told[:_SIGHTS], *list({s.text: s for s in sights}.values())[:_SIGHTS]]]
+    shown = [_of(seen, each) for each in [*told[:_SIGHTS], *joined(sights)[:_SIGHTS]]]
     room = max(MOST - len(texts) - len(shown) - 1, 1)
     step = max(len(spoken) / room, 1.0)
     some = [spoken[int(at * step)] for at in range(min(len(spoken), room))]
-    whole = _of(seen, lasting(seen.timeline, figures(seen.timeline, seen.spoken)))
+    whole = _of(seen, lasting(seen.timeline, figures_of(seen.timeline, seen.spoken)))
     return numbered([whole, *some, *texts, *shown])
 
 

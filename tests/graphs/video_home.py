@@ -107,6 +107,7 @@ class Scripted:
     delay: float = 0.0
     fails: SutradharError | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(
         self,
@@ -118,6 +119,7 @@ class Scripted:
         progress: OnProgress = unheard,
     ) -> AsyncIterator[Timeline]:
         self.asked.append({"media": media.sha256, "name": name, "budget": budget})
+        self.begun.set()
         for each in self.timelines:
             progress(Progress(stage="frames", fraction=0.5))
             await asyncio.sleep(self.delay)
