@@ -1,6 +1,7 @@
 """The video agent from medium to answer, over timelines made by hand and a scripted model that may misbehave."""
 
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -8,7 +9,7 @@ from PIL import Image
 from graphs.catalog import Ask, agents
 from graphs.events import Answer, Evidence, Failure, RunFinished, Step
 from graphs.runs import Runs
-from graphs.video.graph import conclude
+from graphs.video.answering import conclude
 from ingestion.timeline import Timeline
 from knowledge.library import LIBRARY, SourceChange
 from knowledge.segment import Segment
@@ -130,7 +131,7 @@ async def test_the_typed_result_has_moments_for_every_statement(settings: Settin
 
 async def test_a_long_talk_is_summarised_chapter_by_chapter(settings: Settings) -> None:
     """The model shortens each chapter and then the whole; what it adds is not taken."""
-    script = [
+    script: list[dict[str, Any]] = [
         {
             "when": "gold segments",
             "say": "The mirror has eighteen gold segments [1]. It cost ten billion [2].",
