@@ -126,7 +126,7 @@ async def received(request: Request, bench: Bench, form: type[Any]) -> tuple[Fil
         if media is None:
             name = await name_of(bench, given.media)
             media = (await bench.media.get(given.media)).model_copy(update={"name": name})
-        film = Film(media, await _looked_at(bench, media))
+        film = Film(media, await looked_at(bench, media))
     except SutradharError:
         if media is not None:
             await _let_go(bench, media)
@@ -136,7 +136,8 @@ async def received(request: Request, bench: Bench, form: type[Any]) -> tuple[Fil
     return film, given
 
 
-async def _looked_at(bench: Bench, media: Media) -> Probe:
+async def looked_at(bench: Bench, media: Media) -> Probe:
+    """What a stored medium is; raises `UnsupportedMedia` or `TooLarge`."""
     found = await probe(await bench.media.local(media.sha256), bench.settings.limits)
     if found.video is None and not found.audio:
         raise UnsupportedMedia(f"{media.name!r} has neither a picture nor a sound.", remedy="Send another file.")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.console import chat, graphs, library, models, theme, voices
+from api.console import chat, graphs, library, models, theme, videos, voices
 from api.host import Host
 from tools.bench import Bench
 
@@ -55,6 +55,11 @@ def attach(app: FastAPI) -> None:
     async def graphs_page(request: Request, thread: str = "") -> None:
         with theme.page("/graphs", keyed=keyed):
             await graphs.build(visit(request), thread)
+
+    @ui.page("/video", title="Video · Sutradhar")
+    async def video_page(request: Request) -> None:
+        with theme.page("/video", keyed=keyed):
+            await videos.build(visit(request))
 
     @ui.page("/voices", title="Voices · Sutradhar")
     async def voices_page(request: Request) -> None:

@@ -9,6 +9,7 @@ from nicegui import ui
 PAGES = (
     ("/", "Chat", "forum"),
     ("/library", "Library", "video_library"),
+    ("/video", "Video", "movie"),
     ("/graphs", "Graphs", "account_tree"),
     ("/voices", "Voices", "record_voice_over"),
     ("/models", "Models", "memory"),

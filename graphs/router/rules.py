@@ -37,6 +37,13 @@ _FILM_SCRIPT = re.compile(
     r"\bscripts? (?:for|of) (?:\w+[\s-]){0,4}?(?:video|film|movie|podcast|play|episode|ad|commercial|reel|scene)\b",
     re.IGNORECASE,
 )
+_FILM = r"(?:video|film|movie|clip|footage|recording)s?\b"
+_WHOLE_FILM = re.compile(
+    rf"(?:describe|summari[sz]e|sum up|analy[sz]e|watch)\s+(?:(?:the|this|that|my|our|whole|entire)\s+)*{_FILM}|"
+    rf"(?:make|create|generate|prepare|write|give me|i need|i want)\s+(?:(?:the|a|an|me|some)\s+)*(?:srt |vtt )?"
+    rf"(?:subtitles?|storyboard|chapter marks|study notes)\b[^.?!]*\b{_FILM}",
+    re.IGNORECASE,
+)
 _HOW_TO = re.compile(
     r"^\W*(?:how (?:do|can|would|should) (?:i|we|you)|how to|what is the (?:best|right) way to|"
     r"why (?:does|is|do) (?:my|this))\b",
@@ -92,7 +99,16 @@ def hear(piece: str, servers: Collection[str] = ()) -> Heard:
 
 def _hear(piece: str, servers: Collection[str]) -> Heard:
     said = _POLITE.sub("", piece).strip()
-    for heard in (_tool(piece, servers), _code(piece), _tale(said), _research(said), _made(said), _coded(said)):
+    found = (
+        _tool(piece, servers),
+        _code(piece),
+        _watched(said),
+        _tale(said),
+        _research(said),
+        _made(said),
+        _coded(said),
+    )
+    for heard in found:
         if heard is not None:
             return heard
     if cue("material").search(said):
@@ -110,6 +126,10 @@ def _tool(piece: str, servers: Collection[str]) -> Heard | None:
 
 def _code(piece: str) -> Heard | None:
     return Heard("coding", "it holds code", strong=True) if _CODE.search(piece) or _TRACE.search(piece) else None
+
+
+def _watched(said: str) -> Heard | None:
+    return Heard("video", "a whole video is to be told", strong=True) if _WHOLE_FILM.match(said) else None
 
 
 def _tale(said: str) -> Heard | None:

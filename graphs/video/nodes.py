@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from graphs.context import Context
-from graphs.events import Evidence
+from graphs.events import Answer, Evidence
 from graphs.video import answering, joining, telling
 from graphs.video.asking import task_of
 from graphs.video.condensing import telling as most_telling
@@ -21,7 +21,7 @@ from graphs.video.translating import check_language
 from ingestion.stages import OnProgress, unheard
 from ingestion.timeline import Timeline
 from tools.bench import Bench
-from tools.errors import BudgetSpent, EngineFailed
+from tools.errors import BudgetSpent, EngineFailed, InvalidInput
 from tools.media.store import Media
 
 RESERVE = 0.25
@@ -48,12 +48,16 @@ class Watch(Protocol):
     ) -> AsyncIterator[Timeline]: ...
 
 
-async def plan(state: State, runtime: Runtime[Context]) -> Command[Literal["watch"]]:
+async def plan(state: State, runtime: Runtime[Context]) -> Command[Literal["watch", "__end__"]]:
     """Find the video that is meant and what is to be done with it; refuse before anything is watched."""
     bench, options = runtime.context.bench, state["options"]
     task = options.task or task_of(state["question"])
     await check_language(bench, options.language)
-    media = await find_medium(bench, state["question"], state["sources"], state["knowledge_bases"])
+    try:
+        media = await find_medium(bench, state["question"], state["sources"], state["knowledge_bases"])
+    except InvalidInput as error:
+        # nobody can say it in a chat but the one who asks: it is an answer, not a failure
+        return Command(update={"answer": Answer(text=str(error), answered=False, citations=[])}, goto="__end__")
     return Command(update={"task": task, "media": media.sha256, "name": media.name}, goto="watch")
 
 

@@ -99,6 +99,24 @@ def test_one_agent(agent: str, message: str) -> None:
     assert route.parts[0].why
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Describe the video",
+        "please summarise this film",
+        "analyze the whole clip",
+        "Make subtitles for the video",
+        "Create a storyboard of the film",
+        "write study notes from the recording",
+    ],
+)
+def test_a_whole_video_is_for_its_agent_where_there_is_one(message: str) -> None:
+    for among, agent in ((AGENTS | {"video"}, "video"), (AGENTS, "temporal")):
+        route = choose(message, [], among)
+        assert route is not None
+        assert [part.agent for part in route.parts] == [agent]
+
+
 @pytest.mark.parametrize("message", ["make something nice for tomorrow", "design a logo", "prepare our launch"])
 def test_what_rules_cannot_tell_is_left_to_a_model(message: str) -> None:
     assert choose(message, [], AGENTS) is None
