@@ -39,11 +39,11 @@ if not CHROMIUM.exists():
     pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
 
 
-def _serve(home: Path, keys: str) -> Iterator[str]:
+def serve_program(program: str, home: Path, keys: str) -> Iterator[str]:
     # NiceGUI keeps its pages globally, so each console has a process of its own
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", PROGRAM, str(home), str(port), keys]
+    command = [sys.executable, "-c", program, str(home), str(port), keys]
     process = subprocess.Popen(
         command, cwd=Path(__file__).parents[2], env={**os.environ, "NICEGUI_SCREEN_TEST_PORT": ""}
     )
@@ -64,13 +64,13 @@ def _serve(home: Path, keys: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from _serve(tmp_path_factory.mktemp("console") / "home", "{}")
+    yield from serve_program(PROGRAM, tmp_path_factory.mktemp("console") / "home", "{}")
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     key = KEYS["team-a"].get_secret_value()
-    yield from _serve(tmp_path_factory.mktemp("guarded") / "home", f'{{"team-a": "{key}"}}')
+    yield from serve_program(PROGRAM, tmp_path_factory.mktemp("guarded") / "home", f'{{"team-a": "{key}"}}')
 
 
 @pytest.fixture

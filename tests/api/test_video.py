@@ -3,7 +3,6 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,14 @@ import httpx
 import numpy as np
 import pytest
 
-from api.host import Host
 from api.jobs import wait_of
-from api.limits import Streams
-from api.observe import Metrics
-from graphs.asking import agent_tool
-from graphs.runs import open_runs
-from graphs.video.graph import video_over
-from knowledge.library import LIBRARY, open_library
-from knowledge.store import STORE
+from knowledge.library import LIBRARY
 from tests.api.conftest import KEYS, Served, serve
-from tests.api.fakes import CATALOG, Remembered
+from tests.api.video_home import opener_of
 from tests.graphs.video_home import TOUR, Scripted
 from tests.tools.films import film, wav
 from tools.errors import InvalidInput
-from tools.open import open_bench
 from tools.settings import Limits, Server, Settings
-from tools.toolbox import Toolbox
 
 pytestmark = pytest.mark.anyio
 
@@ -36,18 +26,7 @@ DOORS = ("analyze", "describe", "summarize", "generate-content")
 
 @asynccontextmanager
 async def video_host(settings: Settings, watch: Scripted) -> AsyncIterator[Served]:
-    """A host whose only agent is the video agent over this watching."""
-    agent = video_over(watch)
-
-    @asynccontextmanager
-    async def opener(settings: Settings, metrics: Metrics) -> AsyncIterator[Host]:
-        async with open_bench(settings, catalog=CATALOG) as bare, open_library(":memory:") as library:
-            bench = replace(bare, parts={LIBRARY.name: library, STORE.name: Remembered()})
-            async with open_runs(bench, among={"video": agent}) as runs:
-                tools = Toolbox([agent_tool(agent)])
-                yield Host(settings, runs.bench, tools, runs, Streams(settings.server.streams), metrics)
-
-    async with serve(settings, opener) as served:
+    async with serve(settings, opener_of(watch)) as served:
         yield served
 
 

@@ -101,11 +101,13 @@ TOUR = timeline(
 
 @dataclass
 class Scripted:
-    """Watches by handing out timelines; each waits for `delay` seconds. `fails` is raised after the last."""
+    """Watches by handing out timelines; each waits for `delay` seconds. `fails` is raised after the last, `pictures`
+    makes the key frames that the timelines refer to."""
 
     timelines: Sequence[Timeline]
     delay: float = 0.0
     fails: SutradharError | None = None
+    pictures: bool = False
     asked: list[dict[str, Any]] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -124,7 +126,11 @@ class Scripted:
             progress(Progress(stage="frames", fraction=0.5))
             await asyncio.sleep(self.delay)
             progress(Progress(stage="frames", fraction=1.0, outcome="done"))
-            yield each.model_copy(update={"source": media.sha256, "name": name or each.name})
+            if self.pictures:
+                for n, seen in enumerate(each.shots):
+                    colour = ("steelblue", "darkolivegreen", "indianred")[n % 3]
+                    await bench.media.derive(media.sha256, seen.image.partition("/")[2], picture(colour))
+            yield of(media.sha256, each).model_copy(update={"name": name or each.name})
         if self.fails is not None:
             raise self.fails
 
