@@ -16,7 +16,6 @@ from api.chat import run_stream
 from api.deps import HostDep, TenantDep
 from api.failures import Malformed, from_validation
 from api.forms import opened, parsed
-from api.host import Host
 from api.jobs import Job, answered, wait_of
 from api.ownership import name_of
 from api.uploads import Field as FormField
@@ -29,7 +28,7 @@ from tools.errors import InvalidInput, SutradharError, UnsupportedMedia
 from tools.media.probe import Probe
 from tools.media.reader import probe
 from tools.media.store import Media
-from tools.settings import Budget
+from tools.settings import Budget, Settings
 
 router = APIRouter(prefix="/api/v1/video", tags=["video"])
 
@@ -98,7 +97,7 @@ def _endpoint(task: Task, form: type[Any], title: str) -> Any:
         streams = given.stream or "text/event-stream" in accept
         if streams:
             host.streams.admit()
-        budget = time_for(host, film.probe, given.budget)
+        budget = time_for(host.settings, film.probe, given.budget)
         run = await host.runs.start("video", ask, tenant=tenant, budget=budget)
         if not streams:
             return await answered(host, tenant, run, wait_of(prefer, _WAIT))
@@ -109,10 +108,10 @@ def _endpoint(task: Task, form: type[Any], title: str) -> Any:
     return answer
 
 
-def time_for(host: Host, probe: Probe, budget: float | None) -> Budget:
+def time_for(settings: Settings, probe: Probe, budget: float | None) -> Budget:
     """A run's budget: time to watch so much video, then as long as any run has."""
     watching = probe.duration * (budget / 3600 if budget else _PACE)
-    usual = host.settings.budget
+    usual = settings.budget
     return usual.model_copy(update={"seconds": usual.seconds + watching})
 
 

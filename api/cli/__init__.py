@@ -18,6 +18,11 @@ app = typer.Typer(
 models_app = typer.Typer(help="The model catalogue and its weights.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
+video_app = typer.Typer(help="What a film or a recording shows and says.", no_args_is_help=True)
+app.add_typer(video_app, name="video")
+
+Film = Annotated[Path, typer.Argument(help="A film or a recording.", exists=True, dir_okay=False)]
+Seconds = Annotated[float | None, typer.Option("--budget", help="Seconds of watching for an hour of video.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else.")]
 Base = Annotated[str, typer.Option("--kb", help="Knowledge base.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of evaluation data.", exists=True, file_okay=False)]
@@ -175,6 +180,66 @@ def plan_model(model: str, json: Json = False) -> None:
     from api.cli.edge import run, settings
 
     run(command.plan(settings(), model, as_json=json), as_json=json)
+
+
+@video_app.command("describe")
+def describe_video(
+    path: Film,
+    detail: Annotated[str | None, typer.Option("--detail", help="low, medium or high.")] = None,
+    budget: Seconds = None,
+    json: Json = False,
+) -> None:
+    """Describe it scene by scene, with times."""
+    from api.cli.edge import run, settings
+    from api.cli.video import watch
+
+    run(watch(settings(), "describe", path, {"detail_level": detail, "budget": budget}, as_json=json), as_json=json)
+
+
+@video_app.command("summarize")
+def summarize_video(
+    path: Film,
+    length: Annotated[str | None, typer.Option("--length", help="short, medium or long.")] = None,
+    focus: Annotated[str | None, typer.Option("--focus", help="What matters most, between commas.")] = None,
+    budget: Seconds = None,
+    json: Json = False,
+) -> None:
+    """Sum it up, chapter by chapter."""
+    from api.cli.edge import run, settings
+    from api.cli.video import watch
+
+    given = {"summary_length": length, "focus_areas": focus, "budget": budget}
+    run(watch(settings(), "summarize", path, given, as_json=json), as_json=json)
+
+
+@video_app.command("analyze")
+def analyze_video(
+    path: Film,
+    kind: Annotated[str | None, typer.Option("--type", help="Such as comprehensive, people, text, temporal.")] = None,
+    budget: Seconds = None,
+    json: Json = False,
+) -> None:
+    """Analyse it: people, things, text, sound, rhythm."""
+    from api.cli.edge import run, settings
+    from api.cli.video import watch
+
+    run(watch(settings(), "analyze", path, {"analysis_type": kind, "budget": budget}, as_json=json), as_json=json)
+
+
+@video_app.command("write")
+def write_from_video(
+    path: Film,
+    kind: Annotated[str, typer.Argument(help="Such as article, transcript, subtitles, study_notes.")],
+    length: Annotated[str | None, typer.Option("--length", help="short, medium or long.")] = None,
+    style: Annotated[str | None, typer.Option("--style", help="Such as professional or casual.")] = None,
+    json: Json = False,
+) -> None:
+    """Write from it: an article, a transcript, subtitles, study notes."""
+    from api.cli.edge import run, settings
+    from api.cli.video import watch
+
+    given = {"content_type": kind, "target_length": length, "style": style}
+    run(watch(settings(), "generate", path, given, as_json=json), as_json=json)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from graphs.events import Question as Waiting
 from knowledge.segment import moment
 from tools.bench import Bench
 from tools.errors import InvalidInput, from_body
-from tools.events import ModelEvent
+from tools.events import ModelEvent, ToolEvent
 from tools.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,25 +96,28 @@ async def ask(settings: Settings, question: Question, *, as_json: bool, whole: b
     started = time.perf_counter()
     told = await hear(settings, question, aloud=not as_json)
     if as_json:
-        summary = _summary(told, round(time.perf_counter() - started, 3))
-        made = told.answer.model_dump(mode="json", include={"agent", "result", "artefacts"}) if told.answer else {}
-        say_json(summary | made if whole else summary)
+        say_json(summary(told, round(time.perf_counter() - started, 3), whole=whole))
 
 
 async def hear(settings: Settings, question: Question, *, aloud: bool) -> Told:
     """What a run said to the question, shown as it comes when `aloud`; then a person at a terminal is asked back."""
-    started, told = time.perf_counter(), Told()
     async with _asking(settings, question) as asking:
-        events = asking.ask()
-        while True:
-            async for event in events:
-                told.take(event)
-                if aloud:
-                    _show(event, told)
-            if told.question is None or not (aloud and sys.stdin.isatty()):
-                break
-            value = await asyncio.to_thread(_choose, told.question)
-            told.question, events = None, asking.resume(told.run, value)
+        return await follow(asking, aloud=aloud)
+
+
+async def follow(asking: "Asking", *, aloud: bool) -> Told:
+    """What a run said, to its end; raises what it failed with."""
+    started, told = time.perf_counter(), Told()
+    events = asking.ask()
+    while True:
+        async for event in events:
+            told.take(event)
+            if aloud:
+                _show(event, told)
+        if told.question is None or not (aloud and sys.stdin.isatty()):
+            break
+        value = await asyncio.to_thread(_choose, told.question)
+        told.question, events = None, asking.resume(told.run, value)
     if told.failure is not None and (told.finished is None or told.finished.status == "failed"):
         raise from_body({"error": told.failure.model_dump()})
     if aloud:
@@ -221,6 +224,8 @@ def _show(event: AgentEvent, told: Told) -> None:
             _aside(told, f"{event.state} {event.model} on {event.device}{wait}")
         case Evidence():
             _aside(told, f"{len(event.moments)} moments found")
+        case ToolEvent(state="finished" | "failed") if event.tool.startswith("watch."):
+            _aside(told, f"{event.tool}  {event.note}")
         case Failure():
             _aside(told, event.message)
         case Waiting():
@@ -261,9 +266,11 @@ def place(citation: Citation) -> str:
     return f"{citation.source} p. {citation.page}" if citation.page is not None else citation.source
 
 
-def _summary(told: Told, seconds: float) -> dict[str, Any]:
+def summary(told: Told, seconds: float, *, whole: bool = False) -> dict[str, Any]:
+    """What was said, for programs."""
     answer, finished = told.answer, told.finished
     kept = {"n", "source", "modality", "start", "end", "page", "text", "score"}
+    made = answer.model_dump(mode="json", include={"agent", "result", "artefacts"}) if answer and whole else {}
     return {
         "answer": answer.text if answer else "",
         "answered": answer.answered if answer else False,
@@ -273,4 +280,5 @@ def _summary(told: Told, seconds: float) -> dict[str, Any]:
         "status": finished.status if finished else "failed",
         "reason": finished.reason if finished else "",
         "usage": finished.usage.model_dump() if finished else {},
+        **made,
     }

@@ -161,7 +161,7 @@ class _Desk:
     async def _start(self) -> str:
         bench, sha = self._visit.bench, self._source.value
         media = Media.model_validate((await bench.media.get(sha)).model_copy(update={"name": self._names[sha]}))
-        budget = time_for(self._visit.host, await looked_at(bench, media), None)
+        budget = time_for(self._visit.host.settings, await looked_at(bench, media), None)
         ask = Ask(question=f"{_TASKS[self._task.value]}: {media.name}", sources=[sha], options=self._options())
         return await self._visit.host.runs.start("video", ask, tenant=self._visit.tenant, budget=budget)
 
