@@ -91,7 +91,7 @@ async def storyboard(bench: Bench, scenes: Sequence[Scene], name: str) -> Artefa
             data = await bench.media.read(each.image or "")
         except NotFound:
             continue
-        pictures.append((f"{each.number}   {moment(each.start)}–{moment(each.end)}", data))
+        pictures.append((f"{each.number}   {moment(each.start)} - {moment(each.end)}", data))
     if not pictures:
         return None
     drawn = await asyncio.to_thread(_grid, pictures)

@@ -77,7 +77,7 @@ def held(draft: str, statements: Sequence[Statement]) -> list[Statement]:
             source = statements[at - 1]
             text = without_marks(each).strip(" “”\"'-")
             told = f"{text[:1].upper()}{text[1:]}"
-            told = f"What is said, in short: {told}" if source.about == "speech" else told
+            told = f"Heard, in short: {told}" if source.about == "speech" else told
             found[at] = source.model_copy(update={"text": told, "by": "model"})
     return [found[at] for at in sorted(found)]
 

@@ -163,8 +163,8 @@ class Observer:
 
 
 def said(saying: Saying) -> Statement:
-    """A sentence that was heard, in the speaker's words."""
-    who = f"{saying.speaker} says" if saying.speaker else "It is said"
+    """A sentence in the words that the recogniser heard."""
+    who = f"{saying.speaker}, heard" if saying.speaker else "Heard"
     moments = [moment_of(each) for each in saying.segments]
     return Statement(text=f"{who}: {wording.quoted(saying.text)}", about="speech", moments=moments)
 

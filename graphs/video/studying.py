@@ -113,6 +113,6 @@ def script(seen: Observed) -> str:
         seen_here = [plain(each.text) for each in scene.statements if each.about != "speech"]
         pieces += [" ".join(seen_here)] if seen_here else []
         for each in (one for one in scene.statements if one.about == "speech"):
-            who = each.text.partition(" says: ")[0] if " says: " in each.text else "VOICE"
+            who = each.text.partition(", heard: ")[0] if ", heard: " in each.text else "VOICE"
             pieces.append(f"**{plain(who).upper()}:** {plain(without_lead(each.text).strip('“”'))}")
     return "\n\n".join(pieces)

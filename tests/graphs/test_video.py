@@ -147,7 +147,7 @@ async def test_a_long_talk_is_summarised_chapter_by_chapter(settings: Settings) 
         answer, result, events = await told(runs, media, task="summarize", summary_length="medium")
     assert 4 <= len(result.chapters) <= 5
     assert ending(list(enumerate(events))).usage.chat_calls <= 5
-    assert "What is said, in short: The mirror has eighteen gold segments." in answer.text
+    assert "Heard, in short: The mirror has eighteen gold segments." in answer.text
     assert "billion" not in answer.text
     assert "happy" not in answer.text
     covered = [each.moments[0].start for chapter in result.chapters for each in chapter.statements]
@@ -165,7 +165,7 @@ async def test_without_a_usable_model_the_rules_stand(settings: Settings, fail: 
         answer, result, events = await told(runs, media, task="summarize")
     assert ending(list(enumerate(events))).status == "done"
     assert all(each.by == "rule" for each in result.statements)
-    assert "It is said: “" in answer.text
+    assert "Heard: “" in answer.text
 
 
 async def test_a_focus_that_is_not_there_is_said(settings: Settings) -> None:

@@ -35,11 +35,11 @@ def test_the_tour_in_statements() -> None:
             "Text on screen: “CLEAN ROOM 4”.",
             "The camera pans left.",
             "Its main colours are grey and white.",
-            "It is said: “This mirror was built at Goddard in Greenbelt.”",
-            "It is said: “It has 18 segments.”",
+            "Heard: “This mirror was built at Goddard in Greenbelt.”",
+            "Heard: “It has 18 segments.”",
         ],
         ["A cup is in view.", "The scene fades in.", "The picture is dark."],
-        ["An animal is in view.", "It is said: “Each segment is coated with gold.”"],
+        ["An animal is in view.", "Heard: “Each segment is coated with gold.”"],
     ]
     assert [scene.same_as for scene in scenes] == [None, None, 1]
 
@@ -134,7 +134,7 @@ def test_sentences_cross_segments_but_not_pauses_or_speakers() -> None:
         ("four.", 6, 7),
     ]
     two = [spoken("Hello", 0, 1, speaker="Speaker 1"), spoken("there.", 1, 2, speaker="Speaker 2")]
-    assert [said(each).text for each in sayings(two)] == ["Speaker 1 says: “Hello”", "Speaker 2 says: “there.”"]
+    assert [said(each).text for each in sayings(two)] == ["Speaker 1, heard: “Hello”", "Speaker 2, heard: “there.”"]
 
 
 def test_what_was_heard_unsurely_is_left_out() -> None:
@@ -209,7 +209,7 @@ MIRROR = (
 )
 def test_a_model_may_shorten_and_add_nothing(draft: str, kept: list[str]) -> None:
     found = held(draft, spoken_statements(*MIRROR))
-    assert [each.text for each in found] == [f"What is said, in short: {each}" for each in kept]
+    assert [each.text for each in found] == [f"Heard, in short: {each}" for each in kept]
     assert all(each.by == "model" for each in found)
 
 
