@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from graphs.temporal.words import content
 from graphs.video import trust, wording
 from graphs.video.sayings import Saying, heard, sayings
 from graphs.video.state import About, Moment, Scene, Statement
@@ -26,7 +27,8 @@ _CAMERA = {
     "shaky": "The camera is unsteady",
 }
 _BEGINS = {"fade": "The scene fades in", "dissolve": "The scene before dissolves into it"}
-_LIGHT = {"dark": "The picture is dark", "dim": "The picture is dim"}
+_DARK = 0.12
+"""Mean luma below which nobody would call a picture anything but dark."""
 
 
 @dataclass
@@ -81,7 +83,9 @@ class Observer:
         return found
 
     def _things(self, scene: Scene) -> list[Statement]:
-        known = [found for each in trust.distinct(self._tracks(scene)) if (found := trust.thing(each))]
+        said = " ".join(each.text for each in self.spoken if each.start < scene.end and each.end > scene.start)
+        spoken = frozenset(content(said))
+        known = [found for each in trust.distinct(self._tracks(scene)) if (found := trust.thing(each, spoken))]
         names = Counter(each.name for each in known)
         there = {name: trust.at_once([each.track for each in known if each.name == name]) for name in names}
         if not there:
@@ -133,7 +137,7 @@ class Observer:
     def _shot(self, shot: ShotSeen, scene: Scene) -> list[Statement]:
         long = shot.end - shot.start >= _LEAST_CAMERA
         camera = _CAMERA.get(shot.camera) if long else None
-        light = _LIGHT.get(shot.light)
+        light = "The picture is dark" if shot.light == "dark" and shot.brightness < _DARK else None
         begins = _BEGINS.get(shot.transition) if shot.start == scene.start and scene.number > 1 else None
         told: list[tuple[str | None, About]] = [(begins, "scene"), (light, "light"), (camera, "camera")]
         moment = moment_of_shot(shot)

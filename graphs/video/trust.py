@@ -6,9 +6,10 @@ animals and vehicles are less sure than that there is one, so below the bar for 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from graphs.temporal.words import content
 from ingestion.timeline import Track
 from tools.vision import Box
 
@@ -17,6 +18,7 @@ PERSON, FACE = "person", "face"
 _NAMED = 0.6
 _NAMED_OFTEN = 0.55
 _KIND = 0.5
+_SPOKEN_OF = 0.4
 _PERSON = 0.6
 _PERSON_WITH_FACE = 0.5
 _FACE = 0.75
@@ -41,12 +43,17 @@ class Thing:
     track: Track
 
 
-def thing(track: Track) -> Thing | None:
+def thing(track: Track, spoken: Collection[str] = ()) -> Thing | None:
     """A track under a name that can be believed, its own or its kind's; None where neither can. People have their own
-    rule."""
+    rule.
+
+    `spoken` are the stems of what is said meanwhile: a thing that is seen unsurely and spoken of is there.
+    """
     if track.label in (PERSON, FACE) or _area(track.box) < _SMALLEST:
         return None
     if track.confidence >= _NAMED or (track.confidence >= _NAMED_OFTEN and track.looks > 1):
+        return Thing(track.label, track)
+    if track.confidence >= _SPOKEN_OF and {*content(track.label)} <= {*spoken}:
         return Thing(track.label, track)
     if track.confidence >= _KIND:
         kind = "animal" if track.label in _ANIMALS else "vehicle" if track.label in _VEHICLES else ""

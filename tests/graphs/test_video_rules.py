@@ -80,6 +80,19 @@ def test_an_unsure_person_with_a_sure_face_is_a_person() -> None:
     assert statements(*tracks) == ["A person is in view."]
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("He fills the cups with tea.", "A cup is in view."), ("He fills the glass with tea.", None)],
+)
+def test_a_thing_that_is_spoken_of_needs_less_to_be_believed(said: str, told: str | None) -> None:
+    seen = statements(track("cup", 1, 9, 0.45), segments=[spoken(said, 2, 6)])
+    assert [each for each in seen if "view" in each] == ([told] if told else [])
+
+
+def test_a_dim_or_red_picture_is_not_dark() -> None:
+    assert statements(shots=[shot(0, 30, light="dark", brightness=0.2), shot(0, 30, light="dim", brightness=0.1)]) == []
+
+
 def test_people_are_counted_only_where_two_senses_agree() -> None:
     left, right = (0.1, 0.2, 0.4, 0.9), (0.5, 0.2, 0.8, 0.9)
     bodies = [track("person", 1, 9, 0.8, box=left), track("person", 1, 9, 0.8, box=right)]
