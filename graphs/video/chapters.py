@@ -4,9 +4,11 @@ After TextTiling (Hearst, 1997): a boundary is where the words before and after 
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from graphs.temporal.words import content
 from graphs.video import trust
@@ -49,7 +51,8 @@ def _boundaries(timeline: Timeline, spoken: Sequence[Saying], wanted: int) -> li
         pause = min(max(after.start - before.end, 0.0), 4.0)
         nearest = next((at for at in shots if before.end - 0.5 <= at <= after.start + 0.5), after.start)
         places[nearest] = places.get(nearest, 0.0) + 0.1 * pause
-    worth = {at: bonus + _change(spoken, at) for at, bonus in places.items()}
+    talk = _Talk([each.start for each in spoken], [content(each.text) for each in spoken])
+    worth = {at: bonus + talk.change(at) for at, bonus in places.items()}
     chosen = list[float]()
     for at in sorted(worth, key=lambda each: -worth[each]):
         if len(chosen) == wanted:
@@ -59,17 +62,25 @@ def _boundaries(timeline: Timeline, spoken: Sequence[Saying], wanted: int) -> li
     return sorted(chosen)
 
 
-def _change(spoken: Sequence[Saying], at: float) -> float:
-    """How little the words before and after a time have in common, 0..1; nothing is known without words."""
-    before, after = (
-        Counter(word for each in spoken if low <= each.start < high for word in content(each.text))
-        for low, high in ((at - _AROUND, at), (at, at + _AROUND))
-    )
-    if not before or not after:
-        return 0.5 if before or after else 0.0
-    shared = sum(before[word] * after[word] for word in before)
-    norm = math.sqrt(sum(n * n for n in before.values()) * sum(n * n for n in after.values()))
-    return 1.0 - shared / norm
+@dataclass(frozen=True)
+class _Talk:
+    """The stems of all sentences in order, and when each begins."""
+
+    starts: list[float]
+    stems: list[list[str]]
+
+    def change(self, at: float) -> float:
+        """How little the words before and after a time have in common, 0..1; nothing is known without words."""
+        before, after = self._words(at - _AROUND, at), self._words(at, at + _AROUND)
+        if not before or not after:
+            return 0.5 if before or after else 0.0
+        shared = sum(count * after[word] for word, count in before.items())
+        norm = math.sqrt(sum(n * n for n in before.values()) * sum(n * n for n in after.values()))
+        return 1.0 - shared / norm
+
+    def _words(self, low: float, high: float) -> Counter[str]:
+        inside = self.stems[bisect_left(self.starts, low) : bisect_left(self.starts, high)]
+        return Counter(chain.from_iterable(inside))
 
 
 def _title(timeline: Timeline, spoken: Sequence[Saying], start: float, end: float, number: int) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from graphs.temporal.words import content
 from graphs.video import trust
+from graphs.video.sayings import heard
 from graphs.video.wording import seconds
 from ingestion.timeline import Timeline
 
@@ -24,7 +26,7 @@ def limits_of(timeline: Timeline, unfinished: str = "", *, actions: bool = True)
         found.append(_with_reason(captions))
     found += [f"{_name(name)}: {why}" for name, why in missing.items() if name not in _CAPTIONS]
     found += _watching(timeline)
-    if left := trust.unsure(timeline.tracks):
+    if left := trust.unsure(timeline.tracks, content(" ".join(each.text for each in heard(timeline)))):
         found.append(f"Left out as too unsure: {left} sighting{'s' if left > 1 else ''} of things or faces.")
     unheard = [
         each for each in timeline.segments if each.modality == "speech" and (each.confidence or 1) < trust.SPEECH

@@ -142,8 +142,8 @@ def letters_of(text: str) -> str:
     return re.sub(r"\W+", "", text.casefold())
 
 
-def unsure(tracks: Iterable[Track]) -> int:
+def unsure(tracks: Iterable[Track], spoken: Collection[str] = ()) -> int:
     """How many tracks are left out because nothing of them can be believed."""
     every = list(tracks)
     told = {id(each) for each in (*people(every), *sure_faces(every))}
-    return sum(id(each) not in told and thing(each) is None for each in every)
+    return sum(id(each) not in told and thing(each, spoken) is None for each in every)
