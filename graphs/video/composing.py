@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Overwrite
+from langgraph.types import Command, Overwrite, Send
 
 from graphs.catalog import Agent, Ask
 from graphs.content import graph as content
@@ -14,19 +14,26 @@ from graphs.content import nodes as writing
 from graphs.content.brief import brief_of
 from graphs.content.grounding import capacity
 from graphs.content.kinds import ContentType
+from graphs.content.lengths import met
 from graphs.content.options import ContentOptions, ContentResult
 from graphs.content.state import State as Piece
 from graphs.context import Context
 from graphs.events import Answer
+from graphs.research.report import plain
+from graphs.temporal.words import content as stems
+from graphs.temporal.words import coverage
 from graphs.video import files, studying, telling
 from graphs.video.analysing import Observed
-from graphs.video.evidence import evidence_of, topic_of
+from graphs.video.condensing import telling as telling_of
+from graphs.video.condensing import without_lead
+from graphs.video.evidence import evidence_of, held_outline, topic_of
 from graphs.video.options import VideoOptions, Written
 from graphs.video.seeing import seen_by
 from graphs.video.state import State, VideoResult
 from graphs.video.translating import text_in
 from tools.bench import Bench
 from tools.speech.subtitles import srt
+from tools.writing.text import count_words, words
 
 _KINDS: Mapping[str, ContentType] = {
     "article": "article",
@@ -39,14 +46,28 @@ _INSPIRED = (
     "This story is made up from what the video shows and says: it is no description of it, "
     "and nothing in it was checked."
 )
+_SECTIONED = frozenset({None, "article", "blog", "report"})
+_FEWEST_QUOTES = 2
 _SILENT = "Nothing that could be understood is said in this video, so there is no {kind}."
+
+
+async def outline(state: Piece, runtime: Runtime[Context]) -> Command[Literal["write"]]:
+    """The content agent's outline, held to the video like everything else."""
+    planned = await writing.outline(state, runtime)
+    evidence = state["evidence"]
+    held = held_outline(planned.update["outline"], evidence, evidence[0].source)  # type: ignore[index]
+    sends = [
+        Send(each.node, {**each.arg, "outline": held, "part": held.parts[each.arg["part"].number]})
+        for each in cast("list[Send]", planned.goto)
+    ]
+    return Command(update={"outline": held}, goto=sends)
 
 
 def piece_graph() -> StateGraph[Piece, Context, Piece, Piece]:
     """The content agent's steps from the outline on: the evidence is there already."""
     return (
         StateGraph(Piece, context_schema=Context)
-        .add_node(writing.outline)
+        .add_node(outline)
         .add_node(writing.write)
         .add_node(writing.edit, defer=True)
         .add_node(writing.extend)
@@ -96,10 +117,32 @@ def composer() -> Any:
         if options.content_type in _KINDS or options.content_type is None:
             values = await writers.ainvoke(cast("Piece", begin_piece(seen, options)), context=context)
             piece = content.conclude(values, "")
-            return {"answer": await _piece(context.bench, options, result, piece or _nothing())}
+            piece = filled(piece, seen, options) if piece else _nothing()
+            return {"answer": await _piece(context.bench, options, result, piece)}
         return {"answer": await _ruled(context.bench, seen, options, result)}
 
     return compose
+
+
+def filled(piece: Answer, seen: Observed, options: VideoOptions) -> Answer:
+    """A piece whose writer had little to say, with the video's own words after it, each at its time."""
+    if not piece.answered or not piece.result or options.content_type not in _SECTIONED:
+        return piece
+    made = ContentResult.model_validate(piece.result)
+    lines, missing = list[str](), made.target_words - made.words
+    speech = [each for each in seen.statements if each.about == "speech"]
+    for each in telling_of(speech, 40):
+        said = without_lead(each.text).strip("“”")
+        if missing > 0 and coverage(stems(said), piece.text) < 1.0:
+            lines.append(f"- “{plain(said)}” ({telling.times_of(each)})")
+            missing -= len(words(said))
+    if len(lines) < _FEWEST_QUOTES:
+        return piece
+    text = f"{piece.text}\n\n## In the video's own words\n\n" + "\n".join(lines)
+    counted = made.model_copy(
+        update={"words": count_words(text), "length_met": met(count_words(text), made.target_words)}
+    )
+    return piece.model_copy(update={"text": text, "result": counted.model_dump(mode="json")})
 
 
 def _nothing() -> Answer:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from graphs.content.grounding import MOST, numbered
+from graphs.content.state import Outline, Part
 from graphs.events import Citation
+from graphs.temporal.words import alike, content
 from graphs.video.analysing import Observed, figures_of, joined, lasting
 from graphs.video.condensing import telling, without_lead
 from graphs.video.sayings import Saying
@@ -12,7 +14,7 @@ from graphs.video.telling import title_of
 from tools.writing.finding import keywords_of
 from tools.writing.text import words
 
-_PASSAGE = 45
+_PASSAGE = 30
 """Words of speech that make one passage."""
 _SIGHTS = 6
 
@@ -28,7 +30,30 @@ def evidence_of(seen: Observed) -> list[Citation]:
     step = max(len(spoken) / room, 1.0)
     some = [spoken[int(at * step)] for at in range(min(len(spoken), room))]
     whole = _of(seen, lasting(seen.timeline, figures_of(seen.timeline, seen.spoken)))
-    return numbered([whole, *some, *texts, *shown])
+    found = [*some, *texts, *shown]
+    return numbered(found or [whole])
+
+
+def held_outline(outline: Outline, evidence: Sequence[Citation], name: str) -> Outline:
+    """The outline without words that the video does not have: a title says something too.
+
+    A title that is made up is the video's name; a heading that is made up is the commonest words of its own evidence.
+    """
+    known = {word for each in evidence for word in content(each.text)}
+
+    def stands(text: str) -> bool:
+        return all(any(alike(word, other) for other in known) for word in content(text))
+
+    parts, used = list[Part](), set[str]()
+    for each in outline.parts:
+        own = " ".join(one.text for one in evidence if one.n in each.evidence)
+        words_there = ", ".join(keywords_of(own, 2))
+        heading = each.heading if stands(each.heading) else words_there[:1].upper() + words_there[1:]
+        if not heading or heading in used:
+            heading = f"Part {each.number + 1}"
+        used.add(heading)
+        parts.append(each.model_copy(update={"heading": heading}))
+    return Outline(title=outline.title if stands(outline.title) else title_of(name), parts=parts)
 
 
 def topic_of(seen: Observed) -> str:

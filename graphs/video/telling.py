@@ -19,7 +19,11 @@ _JOINED = 0.5
 """Seconds between two moments that are told as one."""
 _OVERVIEW: Mapping[str, int] = {"short": 2, "low": 2, "medium": 4, "high": 6, "long": 6}
 _A_CHAPTER: Mapping[str, int] = {"short": 1, "medium": 2, "long": 5}
-_SPOKEN: Mapping[Detail, int] = {"low": 1, "medium": 3, "high": 50}
+_ROOM: Mapping[Detail, Mapping[str, int]] = {
+    "low": {"speech": 1, "text": 1},
+    "medium": {"speech": 3, "text": 3},
+    "high": {"speech": 40, "text": 10},
+}
 _DETAILS: Mapping[Detail, frozenset[str]] = {
     "low": frozenset({"people", "objects", "actions", "text", "speech"}),
     "medium": frozenset({"people", "objects", "actions", "text", "speech", "sound", "camera", "light"}),
@@ -65,13 +69,11 @@ def _wanted(statements: Sequence[Statement], options: VideoOptions, task: Task) 
 
 def described(scene: Scene, options: VideoOptions) -> Scene:
     """A scene with as much as the level of detail has room for."""
-    kinds, spoken = _DETAILS[options.detail_level], _SPOKEN[options.detail_level]
+    kinds, room = _DETAILS[options.detail_level], _ROOM[options.detail_level]
     wanted = [each for each in _wanted(scene.statements, options, "describe") if each.about in kinds]
-    speech = [each for each in wanted if each.about == "speech"]
-    kept = {id(each) for each in telling(speech, spoken)}
-    return scene.model_copy(
-        update={"statements": [each for each in wanted if each.about != "speech" or id(each) in kept]}
-    )
+    kept = {id(each) for kind, most in room.items() for each in telling(_of(wanted, kind), most)}
+    told = [each for each in wanted if each.about not in room or id(each) in kept]
+    return scene.model_copy(update={"statements": told})
 
 
 def summarised(chapter: Chapter, options: VideoOptions, condensed: Sequence[Statement]) -> Chapter:

@@ -204,6 +204,34 @@ async def test_pieces_say_only_what_the_video_says(settings: Settings, kind: str
     assert {each.name.rpartition(".")[2] for each in answer.artefacts} == {"md", "html", "pdf"}
 
 
+async def test_titles_and_headings_are_held_to_the_video_too(settings: Settings) -> None:
+    script = [
+        {"when": "section headings", "say": "The Great Gatsby\nThe mirror\nParties on Long Island"},
+        {"say": "The mirror was built at Goddard [1]."},
+    ]
+    watch = Scripted([])
+    async with viewers(settings, watch, script) as runs:
+        media = await watched(runs, watch, lecture(4))
+        answer, result, _ = await told(runs, media, task="generate", content_type="article", target_length="short")
+    assert answer.text.startswith("# tour\n")
+    assert "## The mirror\n" in answer.text
+    assert "Gatsby" not in answer.text
+    assert "Parties" not in answer.text
+    assert result.title == "tour"
+
+
+async def test_what_the_writer_left_out_stands_in_the_videos_words(settings: Settings) -> None:
+    script = [PIECE[0], {"say": "The telescope has a mirror with eighteen gold segments [1]."}]
+    watch = Scripted([])
+    async with viewers(settings, watch, script) as runs:
+        media = await watched(runs, watch, lecture(4))
+        answer, result, _ = await told(runs, media, task="generate", content_type="report", target_length="short")
+    assert "## In the video's own words\n\n- “" in answer.text
+    assert "tennis court" in answer.text
+    assert result.content is not None
+    assert result.content.words > 60
+
+
 async def test_a_story_says_that_it_is_one(settings: Settings) -> None:
     watch = Scripted([])
     async with viewers(settings, watch, [{"say": "Once the mirror dreamt of stars. " * 3}]) as runs:
