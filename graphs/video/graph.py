@@ -17,6 +17,7 @@ from graphs.video.state import State, VideoResult
 from ingestion.stages import OnProgress, unheard
 from ingestion.timeline import Timeline
 from tools.bench import Bench
+from tools.errors import NotInstalled
 from tools.media.store import Media
 
 
@@ -90,8 +91,12 @@ def _watching(
     budget: float | None = None,
     progress: OnProgress = unheard,
 ) -> AsyncIterator[Timeline]:
-    from ingestion.watch import watch
-
+    try:
+        from ingestion.watch import watch
+    except ModuleNotFoundError as error:
+        raise NotInstalled(
+            "Nothing here watches videos yet.", remedy="Ingest it, then ask about it in a chat."
+        ) from error
     passes: AsyncIterator[Timeline] = watch(media, bench, name=name, budget=budget, progress=progress)
     return passes
 
