@@ -28,9 +28,9 @@ from graphs.video.condensing import telling as telling_of
 from graphs.video.condensing import without_lead
 from graphs.video.evidence import evidence_of, held_outline, topic_of
 from graphs.video.options import VideoOptions, Written
-from graphs.video.seeing import seen_by
+from graphs.video.seeing import observe, seen_by, timeline_of
 from graphs.video.state import State, VideoResult
-from graphs.video.translating import text_in
+from graphs.video.translating import spoken_in, text_in
 from tools.bench import Bench
 from tools.speech.subtitles import srt
 from tools.writing.text import count_words, words
@@ -47,6 +47,7 @@ _INSPIRED = (
     "and nothing in it was checked."
 )
 _SECTIONED = frozenset({None, "article", "blog", "report"})
+_SPOKEN = frozenset({"transcript", "subtitles"})
 _FEWEST_QUOTES = 2
 _SILENT = "Nothing that could be understood is said in this video, so there is no {kind}."
 
@@ -111,9 +112,10 @@ def composer() -> Any:
 
     async def compose(state: State, runtime: Runtime[Context]) -> State:
         context, options = runtime.context, state["options"]
-        seen = await seen_by(context.bench, state["watched"].timeline, options)
+        seen = await _seen(context.bench, state["watched"].timeline, options)
         result = await asyncio.to_thread(telling.result_of, seen, options, "generate", {}, state["watched"].unfinished)
-        result = result.model_copy(update={"content_type": options.content_type or "article"})
+        kind, language = options.content_type or "article", options.language or result.language
+        result = result.model_copy(update={"content_type": kind, "language": language})
         if options.content_type in _KINDS or options.content_type is None:
             values = await writers.ainvoke(cast("Piece", begin_piece(seen, options)), context=context)
             piece = content.conclude(values, "")
@@ -122,6 +124,14 @@ def composer() -> Any:
         return {"answer": await _ruled(context.bench, seen, options, result)}
 
     return compose
+
+
+async def _seen(bench: Bench, ref: str, options: VideoOptions) -> Observed:
+    """What was watched; for a transcript or subtitles with the speech in the language that was asked for."""
+    if options.language is None or options.content_type not in _SPOKEN:
+        return await seen_by(bench, ref, options)
+    told = await spoken_in(bench, await timeline_of(bench, ref), options.language)
+    return await asyncio.to_thread(observe, told, options)
 
 
 def filled(piece: Answer, seen: Observed, options: VideoOptions) -> Answer:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -92,13 +93,12 @@ def _watching(
     progress: OnProgress = unheard,
 ) -> AsyncIterator[Timeline]:
     try:
-        from ingestion.watch import watch
+        watch: Watch = import_module("ingestion.watch").watch
     except ModuleNotFoundError as error:
         raise NotInstalled(
             "Nothing here watches videos yet.", remedy="Ingest it, then ask about it in a chat."
         ) from error
-    passes: AsyncIterator[Timeline] = watch(media, bench, name=name, budget=budget, progress=progress)
-    return passes
+    return watch(media, bench, name=name, budget=budget, progress=progress)
 
 
 VIDEO = video_over(_watching)

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from graphs.video.state import Chapter, Scene, Section, Statement, VideoResult
 from graphs.video.telling import OURS
+from ingestion.timeline import Timeline
 from tools.bench import Bench
 from tools.translating import TranslateInput, translate
+from tools.voice.casting import NAMES
 
 SPOKEN = "en"
-_AT_ONCE = 500
+_AT_ONCE, _CHARACTERS = 500, 100_000
 
 
 async def check_language(bench: Bench, language: str | None) -> None:
@@ -62,9 +64,28 @@ async def text_in(bench: Bench, text: str, language: str | None) -> str:
     return text if language in (None, SPOKEN) else (await _translated(bench, [text], str(language)))[0]
 
 
-async def _translated(bench: Bench, texts: Sequence[str], language: str) -> list[str]:
-    found = list[str]()
-    for at in range(0, len(texts), _AT_ONCE):
-        asked = TranslateInput(texts=list(texts[at : at + _AT_ONCE]), source=SPOKEN, target=language)
-        found += (await bench.call(translate, asked)).texts
+async def spoken_in(bench: Bench, timeline: Timeline, language: str) -> Timeline:
+    """The timeline with what is said in another language, segment by segment, so that every time stays."""
+    spoken = [each for each in timeline.segments if each.modality == "speech" and each.language != language]
+    told = await _translated(bench, [each.text for each in spoken], language, source="auto")
+    by_id = {each.id: text for each, text in zip(spoken, told, strict=True)}
+    segments = [
+        each.model_copy(update={"text": by_id[each.id], "language": language}) if each.id in by_id else each
+        for each in timeline.segments
+    ]
+    note = f"What is said was translated into {NAMES.get(language, language)}."
+    return timeline.model_copy(update={"segments": segments, "notes": [*timeline.notes, note]})
+
+
+async def _translated(bench: Bench, texts: Sequence[str], language: str, source: str = SPOKEN) -> list[str]:
+    """The texts in another language, asked for in as many calls as the tool's limits want."""
+    found, batch = list[str](), list[str]()
+    for text in [*texts, None]:
+        full = len(batch) == _AT_ONCE or sum(map(len, batch)) + len(text or "") > _CHARACTERS
+        if batch and (text is None or full):
+            asked = TranslateInput(texts=batch, source=source, target=language)
+            found += (await bench.call(translate, asked)).texts
+            batch = []
+        if text is not None:
+            batch.append(text)
     return found

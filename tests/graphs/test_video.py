@@ -14,7 +14,7 @@ from ingestion.timeline import Timeline
 from knowledge.library import LIBRARY, SourceChange
 from knowledge.segment import Segment
 from tests.graphs.conftest import ending, heard
-from tests.graphs.video_home import TOUR, Scripted, of, shot, spoken, stored, timeline, told, viewers
+from tests.graphs.video_home import TOUR, Interpreter, Scripted, of, shot, spoken, stored, timeline, told, viewers
 from tools.errors import InvalidInput
 from tools.events import ToolEvent
 from tools.settings import Budget, Settings
@@ -320,6 +320,23 @@ async def test_a_language_that_nothing_here_speaks_is_refused_first(settings: Se
         events = [event for _, event in await heard(runs, run)]
     assert [event.code for event in events if isinstance(event, Failure)] == ["not_installed"]
     assert watch.asked == []
+
+
+async def test_an_answer_in_another_language(settings: Settings) -> None:
+    watch, tongue = Scripted([]), Interpreter()
+    async with viewers(settings, watch, host=tongue) as runs:
+        media = await watched(runs, watch, TOUR)
+        answer, result, _ = await told(runs, media, task="describe", language="ta")
+        assert result.language == "ta"
+        assert all(each.text.startswith("ta:") for each in result.statements)
+        assert "TA:SCENES" in answer.text
+        assert "ta:Two people are in view. (00:01-00:09)" in answer.text
+        answer, result, _ = await told(runs, media, task="generate", content_type="subtitles", language="hi")
+        assert "00:00:21,000 --> 00:00:25,000\nhi:Each segment is coated with gold." in answer.text
+        assert "What is said was translated into Hindi." in result.limits
+        answer, _, _ = await told(runs, media, task="generate", content_type="study_notes", language="hi")
+        assert answer.text.startswith("hi:# tour")
+    assert max(len(each.all) for each in tongue.asked) <= 500
 
 
 async def test_a_chat_names_the_video(settings: Settings) -> None:

@@ -26,6 +26,8 @@ from tools.errors import SutradharError
 from tools.media.store import Media
 from tools.open import open_bench
 from tools.settings import Budget, Settings
+from tools.toolbox import Tool
+from tools.translating import Translated, TranslateInput
 
 SHA = "b" * 64
 BOX = (0.2, 0.2, 0.6, 0.8)
@@ -137,7 +139,11 @@ class Scripted:
 
 @asynccontextmanager
 async def viewers(
-    settings: Settings, watch: Scripted, script: Sequence[dict[str, Any]] = ({"fail": "error"},), **options: Any
+    settings: Settings,
+    watch: Scripted,
+    script: Sequence[dict[str, Any]] = ({"fail": "error"},),
+    *,
+    host: Any = None,
 ) -> AsyncIterator[Runs]:
     """Runs of the video agent over one watching, with pictures for its shots and a scripted chat model."""
     path = Path(settings.home.parent) / "script.json"
@@ -146,9 +152,22 @@ async def viewers(
         open_bench(settings, catalog=with_script(load_catalog(), path)) as bench,
         open_library(settings.home / "library.sqlite") as library,
     ):
-        ready = replace(bench, parts={**bench.parts, LIBRARY.name: library})
-        async with open_runs(ready, among={"video": video_over(watch)}, **options) as runs:
+        ready = replace(bench, parts={**bench.parts, LIBRARY.name: library}, host=host)
+        async with open_runs(ready, among={"video": video_over(watch)}) as runs:
             yield runs
+
+
+class Interpreter:
+    """A host whose translator writes the language before each text."""
+
+    def __init__(self) -> None:
+        self.asked: list[TranslateInput] = []
+
+    async def call(self, tool: Tool[Any, Any], input: Any, bench: Bench) -> Any:
+        assert isinstance(input, TranslateInput), tool.name
+        self.asked.append(input)
+        texts = [f"{input.target}:{text}" for text in input.all]
+        return Translated(texts=texts, source="en", sources=["en"] * len(texts), target=input.target, model="tongue")
 
 
 async def stored(runs: Runs, *, name: str = "tour.mp4", tenant: str = "local") -> str:
