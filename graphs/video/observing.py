@@ -137,7 +137,7 @@ class Observer:
     def _shot(self, shot: ShotSeen, scene: Scene) -> list[Statement]:
         long = shot.end - shot.start >= _LEAST_CAMERA
         camera = _CAMERA.get(shot.camera) if long else None
-        light = "The picture is dark" if shot.light == "dark" and shot.brightness < _DARK else None
+        light = "The picture is dark" if self._is_dark(shot) else None
         begins = _BEGINS.get(shot.transition) if shot.start == scene.start and scene.number > 1 else None
         told: list[tuple[str | None, About]] = [(begins, "scene"), (light, "light"), (camera, "camera")]
         moment = moment_of_shot(shot)
@@ -148,6 +148,14 @@ class Observer:
             colours = wording.listed(shot.colours[:2])
             said.append(Statement(text=f"Its main colours are {colours}.", about="scene", moments=[moment]))
         return list({each.text: each for each in said}.values())
+
+    def _is_dark(self, shot: ShotSeen) -> bool:
+        """White letters on a dark slide do not make a dark picture."""
+        letters = any(
+            each.modality == "screen_text" and trust.legible(each.text, each.confidence)
+            for each in self.timeline.during(shot.start, shot.end)
+        )
+        return shot.light == "dark" and shot.brightness < _DARK and not letters
 
     def _speech(self, scene: Scene) -> list[Statement]:
         return [said(each) for each in self.spoken if scene.start <= each.start < scene.end]

@@ -93,6 +93,13 @@ def test_a_dim_or_red_picture_is_not_dark() -> None:
     assert statements(shots=[shot(0, 30, light="dark", brightness=0.2), shot(0, 30, light="dim", brightness=0.1)]) == []
 
 
+def test_a_dark_slide_is_no_dark_picture() -> None:
+    night = shot(0, 30, light="dark", brightness=0.05)
+    assert statements(shots=[night]) == ["The picture is dark."]
+    slide = segment("screen_text", "GATE TWELVE", 1, 29)
+    assert statements(shots=[night], segments=[slide]) == ["Text on screen: “GATE TWELVE”."]
+
+
 def test_people_are_counted_only_where_two_senses_agree() -> None:
     left, right = (0.1, 0.2, 0.4, 0.9), (0.5, 0.2, 0.8, 0.9)
     bodies = [track("person", 1, 9, 0.8, box=left), track("person", 1, 9, 0.8, box=right)]
