@@ -1,8 +1,7 @@
 """The video agent: plan, watch, observe; then condense and tell, or compose a piece."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -15,18 +14,14 @@ from graphs.video.composing import PIECE, composer
 from graphs.video.nodes import Watch
 from graphs.video.options import VideoOptions
 from graphs.video.state import State, VideoResult
-from ingestion.stages import OnProgress, unheard
-from ingestion.timeline import Timeline
-from tools.bench import Bench
-from tools.errors import NotInstalled
-from tools.media.store import Media
+from ingestion.watch import watch
 
 
-def build(watch: Watch) -> StateGraph[State, Context, State, State]:
+def build(watching: Watch) -> StateGraph[State, Context, State, State]:
     return (
         StateGraph(State, context_schema=Context)
         .add_node(nodes.plan)
-        .add_node("watch", nodes.watcher_of(watch), destinations=("observe",))
+        .add_node("watch", nodes.watcher_of(watching), destinations=("observe",))
         .add_node(nodes.observe)
         .add_node(nodes.condense)
         .add_node(nodes.tell)
@@ -67,14 +62,14 @@ def note(node: str, update: Mapping[str, Any]) -> str:
     return f"{len(answer.citations)} moments, {len(answer.artefacts)} files" if answer else ""
 
 
-def video_over(watch: Watch) -> Agent:
-    """The agent that watches by `watch`."""
+def video_over(watching: Watch) -> Agent:
+    """The agent that watches by `watching`."""
     return Agent(
         name="video",
         title="Describe, summarise and analyse a video",
         description="Watches a video or recording: describes it scene by scene, summarises, analyses, transcribes it, "
         "makes subtitles, storyboard and study notes, and writes from it.",
-        build=partial(build, watch),
+        build=partial(build, watching),
         begin=begin,
         note=note,
         conclude=conclude,
@@ -84,21 +79,4 @@ def video_over(watch: Watch) -> Agent:
     )
 
 
-def _watching(
-    media: Media,
-    bench: Bench,
-    *,
-    name: str | None = None,
-    budget: float | None = None,
-    progress: OnProgress = unheard,
-) -> AsyncIterator[Timeline]:
-    try:
-        watch: Watch = import_module("ingestion.watch").watch
-    except ModuleNotFoundError as error:
-        raise NotInstalled(
-            "Nothing here watches videos yet.", remedy="Ingest it, then ask about it in a chat."
-        ) from error
-    return watch(media, bench, name=name, budget=budget, progress=progress)
-
-
-VIDEO = video_over(_watching)
+VIDEO = video_over(watch)

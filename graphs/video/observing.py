@@ -146,7 +146,7 @@ class Observer:
             said.append(Statement(text=motion, about="camera", moments=[moment]))
         if scene.shots == 1 and shot.colours:
             colours = wording.listed(shot.colours[:2])
-            said.append(Statement(text=f"Its main colours are {colours}.", about="scene", moments=[moment]))
+            said.append(Statement(text=f"Mostly {colours} tones.", about="scene", moments=[moment]))
         return list({each.text: each for each in said}.values())
 
     def _is_dark(self, shot: ShotSeen) -> bool:
@@ -162,7 +162,7 @@ class Observer:
 
     def _sounds(self, scene: Scene) -> list[Statement]:
         return [
-            Statement(text=f"Sound: {' '.join(each.text.split())}.", about="sound", moments=[moment_of(each)])
+            Statement(text=wording.sentence(" ".join(each.text.split())), about="sound", moments=[moment_of(each)])
             for each in self._starting("sound", scene)
         ]
 

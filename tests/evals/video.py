@@ -250,6 +250,7 @@ def _of(statement: Statement, scene: Scene, film: Film) -> bool:
         "speech": lambda text, _: text[0].isdigit() or text.startswith("Nothing") or _said(text, film),
         "camera": _camera,
         "light": lambda text, scene: scene.dark,
+        "sound": lambda text, scene: not scene.speech or "without speech" not in text,
         "scene": lambda text, _: not re.search("fade|dissolve", text),
     }
     return statement.about in checks and checks[statement.about](statement.text, scene)

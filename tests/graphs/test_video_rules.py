@@ -34,7 +34,7 @@ def test_the_tour_in_statements() -> None:
             "Two people are in view.",
             "Text on screen: “CLEAN ROOM 4”.",
             "The camera pans left.",
-            "Its main colours are grey and white.",
+            "Mostly grey and white tones.",
             "Heard: “This mirror was built at Goddard in Greenbelt.”",
             "Heard: “It has 18 segments.”",
         ],
