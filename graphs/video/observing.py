@@ -11,8 +11,10 @@ from graphs.video.state import About, Moment, Scene, Statement
 from ingestion.timeline import ShotSeen, Timeline, Track
 from knowledge.segment import Modality, Segment
 
-_LEAST_CAMERA = 1.0
+_LEAST_CAMERA = 1.5
 """Seconds of a shot whose camera is worth a sentence."""
+_CLEAR = 0.2
+"""Motion beside the camera's own from which the camera cannot be told: a bus that passes close looks like a pan."""
 _STILL, _LIVELY = 0.02, 0.35
 _CLOSE = 0.35
 """Share of the picture's height above which a face is seen close up."""
@@ -24,7 +26,6 @@ _CAMERA = {
     "tilt down": "The camera tilts down",
     "zoom in": "The camera zooms in",
     "zoom out": "The camera zooms out",
-    "shaky": "The camera is unsteady",
 }
 _BEGINS = {"fade": "The scene fades in", "dissolve": "The scene before dissolves into it"}
 _DARK = 0.12
@@ -136,7 +137,7 @@ class Observer:
 
     def _shot(self, shot: ShotSeen, scene: Scene) -> list[Statement]:
         long = shot.end - shot.start >= _LEAST_CAMERA
-        camera = _CAMERA.get(shot.camera) if long else None
+        camera = _CAMERA.get(shot.camera) if long and shot.motion < _CLEAR else None
         light = "The picture is dark" if self._is_dark(shot) else None
         begins = _BEGINS.get(shot.transition) if shot.start == scene.start and scene.number > 1 else None
         told: list[tuple[str | None, About]] = [(begins, "scene"), (light, "light"), (camera, "camera")]

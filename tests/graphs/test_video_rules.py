@@ -146,6 +146,22 @@ def test_actions_are_only_what_captions_say() -> None:
     assert statements(shots=[shot(0, 30, motion=0.0, camera="unknown")]) == []
 
 
+@pytest.mark.parametrize(
+    ("camera", "motion", "seconds", "text"),
+    [
+        ("pan right", 0.05, 4.0, "The camera pans right."),
+        ("pan right", 0.4, 4.0, None),
+        ("pan right", 0.05, 1.2, None),
+        ("shaky", 0.1, 4.0, None),
+        ("still", 0.0, 4.0, "Hardly anything moves."),
+    ],
+)
+def test_the_camera_is_told_where_nothing_else_could_look_like_it(
+    camera: Any, motion: float, seconds: float, text: str | None
+) -> None:
+    assert statements(shots=[shot(0, seconds, camera=camera, motion=motion)]) == ([text] if text else [])
+
+
 def test_sentences_cross_segments_but_not_pauses_or_speakers() -> None:
     run = [spoken("One and", 0, 1), spoken("two. Three", 1, 2), spoken("four.", 6, 7)]
     assert [(each.text, each.start, each.end) for each in sayings(run)] == [

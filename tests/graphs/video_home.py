@@ -78,7 +78,7 @@ def timeline(duration: float = 30.0, **more: Any) -> Timeline:
 
 TOUR = timeline(
     shots=[
-        shot(0.0, 10.0, camera="pan left", motion=0.3, colours=["grey", "white"]),
+        shot(0.0, 10.0, camera="pan left", motion=0.1, colours=["grey", "white"]),
         shot(10.0, 20.0, transition="fade", light="dark", brightness=0.1),
         shot(20.0, 30.0, repeats=0),
     ],
