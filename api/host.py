@@ -65,7 +65,9 @@ class Host:
         ids = {row for rows in (profile.serves if profile else {}).values() for row in rows[:1]}
         rows = [self.bench.catalog.resolve(id).row for id in sorted(ids)]
         return [
-            f"{row.id} is not installed. Run `sutradhar models fetch`." for row in rows if self.weights.missing(row)
+            f"{row.id} is not installed. Run `sutradhar models fetch`."
+            for row in rows
+            if not row.on_request and self.weights.missing(row)
         ]
 
 

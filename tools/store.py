@@ -25,6 +25,8 @@ _RECORD = "verified.json"
 _EXTERNAL = "external"
 """The option of a row that names an ONNX graph whose weights lie in files beside it, which only the graph lists."""
 
+_INDEX = ".safetensors.index.json"
+
 
 class WeightStore:
     """Weights under `root/weights/<row id>/`, fetched once whoever asks and however often.
@@ -43,7 +45,7 @@ class WeightStore:
 
     def missing(self, row: Row) -> list[File]:
         """The files that are not there, or are no longer what was verified. Only looks, does not read them."""
-        record = self._read_record(row)
+        record, row = self._read_record(row), _with_shards(row, self.folder(row))
         return [file for file in row.files if not _is_verified(self._path(row, file), file, record.get(file.name))]
 
     def size(self, row: Row) -> int:
@@ -60,12 +62,16 @@ class WeightStore:
     async def ensure(self, row: Row, emit: Emit = ignore) -> dict[str, Path]:
         """The row's files by name, fetching what is missing; of a row that converts, those of the converted folder.
 
+        A row that has an index of weights has the parts that it names, too.
+
         Raises `NotInstalled` when a file cannot be had: offline, no network, or no source with the right bytes.
         """
         files = await self._complete(row, emit)
         if (graph := str(row.options.get(_EXTERNAL, ""))) in files:
             row = await asyncio.to_thread(_with_external, row, graph, files[graph])
             files = await self._complete(row, emit)
+        if (whole := await asyncio.to_thread(_with_shards, row, self.folder(row))) != row:
+            files = await self._complete(whole, emit)
         if CONVERT not in row.options:
             return files
         async with self._lock(row):
@@ -178,6 +184,26 @@ def _with_external(row: Row, graph: str, path: Path) -> Row:
         if name not in {file.name for file in row.files}
     ]
     return row.model_copy(update={"files": [*row.files, *beside]})
+
+
+def _with_shards(row: Row, folder: Path) -> Row:
+    """The row with the parts that its indices of weights name, where those are here; they lie beside the index."""
+    beside, known = list[File](), {file.name for file in row.files}
+    for file in row.files:
+        if not file.name.endswith(_INDEX):
+            continue
+        with suppress(OSError, ValueError, AttributeError):
+            parts = set(json.loads((folder / file.name).read_text(encoding="utf-8"))["weight_map"].values())
+            place, name = file.name.rpartition("/")[0::2]
+            beside += [
+                File(
+                    name=f"{place}/{part}" if place else part,
+                    sources=[source.removesuffix(name) + part for source in file.sources],
+                )
+                for part in sorted(map(str, parts))
+                if part not in known
+            ]
+    return row.model_copy(update={"files": [*row.files, *beside]}) if beside else row
 
 
 def _is_verified(path: Path, file: File, seen: Any) -> bool:

@@ -56,9 +56,10 @@ def profile_rows(catalog: Catalog, settings: Settings) -> list[Row]:
 
 
 async def fetch(settings: Settings, models: list[str], *, as_json: bool) -> None:
-    """Fetch the named models' weights, or the profile's."""
+    """Fetch the named models' weights, or the profile's but for those that are fetched on request."""
     catalog, store = load_catalog(), WeightStore(settings.cache, offline=settings.offline)
-    rows = [_fetchable(catalog, id) for id in models] or profile_rows(catalog, settings)
+    listed = [row for row in profile_rows(catalog, settings) if not row.on_request]
+    rows = [_fetchable(catalog, id) for id in models] or listed
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,6 +1,8 @@
 """A small OpenAI-compatible server with faults, run as a child: `python fake_server.py PORT OPTIONS`."""
 
 import asyncio
+import base64
+import io
 import json
 import os
 import sys
@@ -15,7 +17,8 @@ from tools.isolation.server import package_path
 
 
 class FakeServer:
-    """The engine class of its rows. Options: `load` seconds, `fall` while loading, `sleeps`, `deaf` to SIGTERM."""
+    """The engine class of its rows. Options: `load` seconds, `fall` while loading, `sleeps`, `deaf` to SIGTERM, `sees`
+    images and says what it was shown."""
 
     health: ClassVar[str] = "/health"
 
@@ -35,6 +38,7 @@ class Server:
         self._asleep = False
         self._calls: list[str] = []
         self._gone = 0
+        self._busy = self._busiest = 0
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Any) -> web.StreamResponse:
@@ -53,19 +57,27 @@ class Server:
         return web.json_response({"is_sleeping": self._asleep})
 
     async def calls(self, request: web.Request) -> web.Response:
-        return web.json_response({"calls": self._calls, "gone": self._gone, "environment": dict(os.environ)})
+        return web.json_response(
+            {"calls": self._calls, "gone": self._gone, "busiest": self._busiest, "environment": dict(os.environ)}
+        )
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         if status := self._options.get("status"):
             return web.json_response({"error": {"message": "the context is full"}}, status=int(status))
+        most = int(body.get("max_completion_tokens", 3))
+        words = [f"w{n} " for n in range(most)]
+        if self._options.get("sees"):
+            words = [f"{word} " for word in self._shown(body)][:most]
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
+        self._busy += 1
+        self._busiest = max(self._busiest, self._busy)
         try:
-            for n in range(int(body.get("max_completion_tokens", 3))):
+            for n, word in enumerate(words):
                 if n == self._options.get("crash"):
                     os._exit(3)
-                await answer.write(_chunk({"delta": {"role": "assistant", "content": f"w{n} "}, "index": 0}))
+                await answer.write(_chunk({"delta": {"role": "assistant", "content": word}, "index": 0}))
                 await asyncio.sleep(float(self._options.get("delay", 0)))
             usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
             await answer.write(_chunk({"delta": {}, "index": 0, "finish_reason": "stop"}))
@@ -74,7 +86,27 @@ class Server:
         except (ConnectionError, asyncio.CancelledError):
             self._gone += 1
             raise
+        finally:
+            self._busy -= 1
         return answer
+
+    def _shown(self, body: dict[str, Any]) -> list[str]:
+        """What the last message holds, part by part, and how many requests are under way; as vLLM reads it."""
+        told = [f"{body['model']}:"]
+        for part in body["messages"][-1]["content"]:
+            if part["type"] == "text":
+                told += part["text"].split()
+            else:
+                told.append(_image(part["image_url"]["url"]))
+        return [*told, f"busy={self._busy + 1}"]
+
+
+def _image(address: str) -> str:
+    from PIL import Image
+
+    head, _, data = address.partition(",")
+    with Image.open(io.BytesIO(base64.b64decode(data, validate=True))) as image:
+        return f"[{head.removeprefix('data:').removesuffix(';base64')} {image.format} {image.width}x{image.height}]"
 
 
 def _chunk(choice: dict[str, Any] | None, **more: Any) -> bytes:
@@ -87,7 +119,7 @@ async def _main(port: int, options: dict[str, Any]) -> None:
     if options.get("fall"):
         sys.exit("no such weights")
     server = Server(options)
-    app = web.Application(middlewares=[server.guard])
+    app = web.Application(middlewares=[server.guard], client_max_size=64 << 20)
     routes = [web.get("/health", server.health), web.get("/calls", server.calls)]
     routes.append(web.post("/v1/chat/completions", server.chat))
     if options.get("sleeps"):

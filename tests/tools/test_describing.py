@@ -181,7 +181,7 @@ async def test_the_first_that_is_there_serves_and_says_why(settings: Settings, t
     far = seer("far", on_request=True, files=[File(name="a.bin", sources=[f"file:{weights}"])])
     big = seer("big", memory=10_000.0)
     near = seer("near")
-    async with bench_with(settings, far, big, near) as bench:
+    async with bench_with(settings, far, big, near, cache=tmp_path / "cache") as bench:
         refs = await frames(bench, 1)
         answer = await describe_images(DescribeImagesInput(images=refs), bench)
         assert answer.model == "near"

@@ -1,6 +1,7 @@
 """Fetching weights, from registries on loopback."""
 
 import asyncio
+import json
 import pickle
 import sys
 import zipfile
@@ -340,6 +341,29 @@ async def test_a_full_disk_is_told_before_the_download(tmp_path: Path, shelves: 
     with pytest.raises(NotInstalled, match="SUTRADHAR_CACHE"):
         await WeightStore(tmp_path).ensure(row(huge))
     assert shelves.asked == {}
+
+
+async def test_an_index_of_weights_brings_the_parts_that_it_names(tmp_path: Path, shelves: Registries) -> None:
+    names = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+    index = json.dumps({"weight_map": {"a": names[0], "b": names[1], "c": names[0]}}).encode()
+    shelves.hub |= {"owner/big/model.safetensors.index.json": index, f"owner/big/{names[0]}": FIRST}
+    name = "model.safetensors.index.json"
+    wanted = row(File(name=name, sources=[f"hf:owner/big@main/{name}"]))
+    store = WeightStore(tmp_path, hub=shelves.url)
+    with pytest.raises(NotInstalled, match=names[1]):
+        await store.ensure(wanted)
+    assert [file.name for file in store.missing(wanted)] == names[1:], "what was cut off is known to be missing"
+    shelves.hub[f"owner/big/{names[1]}"] = SECOND
+    files = await store.ensure(wanted)
+    assert [files[each].read_bytes() for each in names] == [FIRST, SECOND]
+    assert store.missing(wanted) == []
+
+
+async def test_an_index_cannot_name_files_elsewhere(tmp_path: Path, shelves: Registries) -> None:
+    shelves.hub["owner/bad/m.safetensors.index.json"] = json.dumps({"weight_map": {"a": "../../evil"}}).encode()
+    wanted = row(File(name="m.safetensors.index.json", sources=["hf:owner/bad@main/m.safetensors.index.json"]))
+    with pytest.raises(InvalidInput, match="evil"):
+        await WeightStore(tmp_path, hub=shelves.url).ensure(wanted)
 
 
 async def test_files_come_out_of_an_archive_in_a_data_set(tmp_path: Path, shelves: Registries) -> None:

@@ -59,9 +59,7 @@ class Seers:
                 for number, question in enumerate(fitted)
             ]
             if row.isolation in {"server", "remote"}:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(self._serve(each)) for each in asked]
-                return [task.result() for task in tasks]
+                return await self._serve_all(asked)
             most = int(row.options.get("batch", _BATCH))
             line = self.lines.setdefault(row.id, Coalescer(_together, window=_WINDOW, hold=_WINDOW, most=most))
             answers = await line(asked)
@@ -69,6 +67,15 @@ class Seers:
             if isinstance(answer, SutradharError):
                 raise answer
         return [answer for answer in answers if isinstance(answer, str)]
+
+    async def _serve_all(self, asked: list[_Asked]) -> list[str]:
+        tasks = [asyncio.create_task(self._serve(each)) for each in asked]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _serve(self, asked: _Asked) -> str:
         from tools.vision.served import answer_served
