@@ -131,7 +131,9 @@ def shots(cuts: Sequence[float], duration: float, turns: Sequence[Turn] = ()) ->
     edges = [0.0, *sorted(each for each in begins if each < duration), last]
     first: dict[float, Transition] = {0.0: "start"}
     return [
-        Shot(start=start, end=end, transition=(first | begins)[start]) for start, end in pairwise(edges) if end > start
+        Shot(start=round(start, 3), end=round(end, 3), transition=(first | begins)[start])
+        for start, end in pairwise(edges)
+        if end > start
     ]
 
 
