@@ -101,7 +101,7 @@ async def _open_rooms(settings: Settings, *, resume: bool) -> AsyncIterator["Run
     assert_safe(settings)
     installed = agents()
     async with open_bench(settings) as bare, open_knowledge(bare) as known, open_mcp(known) as connected:
-        bench = replace(connected, parts={**connected.parts, TOOLBOX.name: gather(installed)})
+        bench = replace(connected, parts={**connected.parts, TOOLBOX.name: gather(installed), TURNS.name: Turns()})
         async with open_runs(bench, among=installed, resume=resume) as runs:
             yield runs
 

@@ -13,6 +13,7 @@ from ingestion.looking import Place
 from ingestion.remembering import Collected, Job
 from ingestion.stages import OnProgress, Stages, all_failed, unheard
 from ingestion.timeline import Timeline
+from ingestion.turns import turn
 from ingestion.video import (
     SENSES,
     glance_stage,
@@ -24,7 +25,7 @@ from ingestion.video import (
     version_of,
 )
 from tools.bench import Bench
-from tools.media.reader import open_media
+from tools.media.reader import Reader, open_media
 from tools.media.store import Media
 
 WATCHED = "watched"
@@ -51,32 +52,32 @@ async def watch(
     if before is not None and before.complete and before.version == version and knowledge_base is None:
         yield before.model_copy(update={"name": title})
         return
-    path = await bench.media.local(media.sha256)
-    async with open_media(path, bench.settings.limits) as reader:
-        stages, sink = Stages(progress), Collected()
-        probe = await probe_stage(reader, stages)
-        job = Job(media.sha256, probe, bench, WATCHED, stages, sink)
-        if budget is not None:
-            async for timeline in watch_within(job, reader, title, budget):
-                yield timeline.model_copy(update={"version": version})
+    async with turn(bench, progress):
+        if knowledge_base is not None:
+            await ingest_video(media, bench, knowledge_base=knowledge_base, name=title, progress=progress)
+            if (whole := await known(media.sha256, bench)) is not None:
+                yield whole
             return
-        glanced = await glance_stage(media.sha256, probe, bench, reader, stages)
-        if glanced is not None:
-            first = glanced.segments(Place(media.sha256, WATCHED, probe.recorded_at))
-            timeline = at_a_glance(glanced, title, media.sha256, probe, first)
-            await keep_timeline(timeline, bench)
-            yield timeline
-        if knowledge_base is None:
-            await listen_and_look(job, reader)
-    if knowledge_base is not None:
-        await ingest_video(media, bench, knowledge_base=knowledge_base, name=title, progress=progress)
-        whole = await known(media.sha256, bench)
-    else:
-        error = all_failed(stages, SENSES)
-        whole = await gathered(job, title, [pass_of(stages)], notes_of(probe), complete=error is None)
-        whole = whole.model_copy(update={"version": version})
-        await keep_timeline(whole, bench)
-        if error is not None:
-            raise error
-    if whole is not None:
-        yield whole
+        path = await bench.media.local(media.sha256)
+        async with open_media(path, bench.settings.limits) as reader:
+            stages = Stages(progress)
+            probe = await probe_stage(reader, stages)
+            job = Job(media.sha256, probe, bench, WATCHED, stages, Collected())
+            passes = _whole(job, reader, title) if budget is None else watch_within(job, reader, title, budget)
+            async for timeline in passes:
+                told = timeline.model_copy(update={"version": version})
+                await keep_timeline(told, bench)
+                yield told
+
+
+async def _whole(job: Job, reader: Reader, name: str) -> AsyncIterator[Timeline]:
+    """A glance at a long video, then all of it."""
+    glanced = await glance_stage(job.sha, job.probe, job.bench, reader, job.stages)
+    if glanced is not None:
+        first = glanced.segments(Place(job.sha, WATCHED, job.probe.recorded_at))
+        yield at_a_glance(glanced, name, job.sha, job.probe, first)
+    await listen_and_look(job, reader)
+    error = all_failed(job.stages, SENSES)
+    yield await gathered(job, name, [pass_of(job.stages)], notes_of(job.probe), complete=error is None)
+    if error is not None:
+        raise error
