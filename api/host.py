@@ -95,6 +95,7 @@ async def _open_rooms(settings: Settings, *, resume: bool) -> AsyncIterator["Run
     from api.toolset import gather
     from graphs.catalog import agents
     from graphs.runs import open_runs
+    from ingestion.turns import TURNS, Turns
     from knowledge.open import open_knowledge
     from tools.mcp_servers import open_mcp
 
