@@ -19,6 +19,10 @@ _SECTION = 60
 """Statements of a section; the timeline has all."""
 
 
+_EXACT_UNTIL = 300.0
+"""Seconds of the longest video whose every frame is decoded; of longer ones only keyframes are."""
+
+
 @dataclass(frozen=True)
 class Observed:
     """A timeline with its scenes, their statements, and its chapters."""
@@ -150,7 +154,7 @@ def _audio(seen: Observed, figures: Figures) -> list[Statement]:
 
 def _temporal(seen: Observed, figures: Figures) -> list[Statement]:
     timeline, found = seen.timeline, [lasting(seen.timeline, figures)]
-    if figures.shots > 1:
+    if figures.shots > 1 and exact_cuts(timeline):
         text = f"A shot lasts {wording.seconds(figures.mean_shot_seconds or 0.0)} on average"
         found.append(Statement(text=f"{text}.", about="scene", moments=[whole_of(timeline)]))
         longest = max(timeline.shots, key=lambda shot: shot.end - shot.start)
@@ -186,8 +190,14 @@ def lasting(timeline: Timeline, figures: Figures) -> Statement:
     what = "The video" if timeline.shots else "The recording"
     text = f"{what} lasts {wording.seconds(timeline.duration)}"
     if figures.shots:
-        text += f" and has {wording.number(figures.shots)} shot{'' if figures.shots == 1 else 's'}"
+        about = "" if exact_cuts(timeline) else "about "
+        text += f" and has {about}{wording.number(figures.shots)} shot{'' if figures.shots == 1 else 's'}"
     return Statement(text=f"{text}.", about="scene", moments=[whole_of(timeline)])
+
+
+def exact_cuts(timeline: Timeline) -> bool:
+    """Whether every frame was looked at for cuts: in a whole pass over a short video."""
+    return timeline.duration <= _EXACT_UNTIL and any(each.name == "full" for each in timeline.passes)
 
 
 def whole_of(timeline: Timeline) -> Moment:

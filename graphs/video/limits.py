@@ -15,8 +15,8 @@ _NO_CAPTIONS = (
 )
 
 
-def limits_of(timeline: Timeline, unfinished: str = "", *, actions: bool = True) -> list[str]:
-    """The limits of what was watched, as sentences."""
+def limits_of(timeline: Timeline, unfinished: str = "", *, actions: bool = True, exact: bool = True) -> list[str]:
+    """The limits of what was watched, as sentences; `exact` says that its cuts are known to the frame."""
     found = list[str]()
     if not timeline.shots:
         found.append("There is no picture that could be watched: only what is heard is told.")
@@ -25,7 +25,7 @@ def limits_of(timeline: Timeline, unfinished: str = "", *, actions: bool = True)
     if timeline.shots and actions and not any(each.modality == "caption" for each in timeline.segments):
         found.append(_with_reason(captions))
     found += [f"{_name(name)}: {why}" for name, why in missing.items() if name not in _CAPTIONS]
-    found += _watching(timeline)
+    found += _watching(timeline, exact=exact)
     if left := trust.unsure(timeline.tracks, content(" ".join(each.text for each in heard(timeline)))):
         found.append(f"Left out as too unsure: {left} sighting{'s' if left > 1 else ''} of things or faces.")
     unheard = [
@@ -42,7 +42,7 @@ def _with_reason(why: str | None) -> str:
     return f"{_NO_CAPTIONS} ({why.rstrip('.')}.)" if why and "installed" not in why else _NO_CAPTIONS
 
 
-def _watching(timeline: Timeline) -> Sequence[str]:
+def _watching(timeline: Timeline, *, exact: bool) -> Sequence[str]:
     looked = [each for each in timeline.passes if each.step]
     found = list[str]()
     if looked:
@@ -51,6 +51,8 @@ def _watching(timeline: Timeline) -> Sequence[str]:
             found.append(f"One picture in {seconds(last.step)} was looked at: what shows for less may be missing.")
         if last.covered < 0.995:
             found.append(f"{last.covered:.0%} of the video was watched.")
+    if timeline.shots and not exact:
+        found.append("Where shots begin is an estimate: not every frame was looked at.")
     if not timeline.complete:
         found.append("Not every pass over the video was finished.")
     return found

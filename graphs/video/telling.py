@@ -7,7 +7,7 @@ from typing import Literal
 from graphs.events import Citation
 from graphs.research.report import plain
 from graphs.temporal.phrases import span
-from graphs.video.analysing import Observed, figures_of, joined, lasting, sections_of
+from graphs.video.analysing import Observed, exact_cuts, figures_of, joined, lasting, sections_of
 from graphs.video.condensing import about, telling
 from graphs.video.limits import limits_of
 from graphs.video.options import Detail, Task, VideoOptions
@@ -96,7 +96,7 @@ def result_of(
     timeline = seen.timeline
     figures = figures_of(timeline, seen.spoken)
     actions = task != "describe" or options.include_actions
-    limits = limits_of(timeline, unfinished, actions=actions)
+    limits = limits_of(timeline, unfinished, actions=actions, exact=exact_cuts(timeline))
     limits += [f"Nothing that is seen, read or said speaks of {each!r}." for each in _unfound(seen, options, task)]
     kind = options.analysis_type if task == "analyze" else None
     scenes = list[Scene]()

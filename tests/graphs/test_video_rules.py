@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from graphs.video import trust, wording
+from graphs.video.analysing import figures_of, lasting
 from graphs.video.asking import task_of
 from graphs.video.chapters import chapters_of
 from graphs.video.condensing import telling
@@ -17,6 +18,7 @@ from graphs.video.sayings import heard, sayings
 from graphs.video.scenes import scenes_of
 from graphs.video.seeing import observe
 from graphs.video.state import Statement
+from ingestion.timeline import Pass, Timeline
 from tests.graphs.video_home import TOUR, segment, shot, spoken, timeline, track
 
 FULL = VideoOptions(detail_level="high")
@@ -270,6 +272,18 @@ def test_long_cues_are_cut_evenly() -> None:
 )
 def test_what_a_question_wants(question: str, task: str) -> None:
     assert task_of(question) == task
+
+
+def test_shots_are_counted_only_where_every_frame_was_seen() -> None:
+    shots = [shot(0, 10), shot(10, 30)]
+    assert lasting_of(timeline(30, shots=shots)) == "The video lasts 30 s and has two shots."
+    glance = [Pass(name="coarse", step=2.0)]
+    assert lasting_of(timeline(30, shots=shots, passes=glance)) == "The video lasts 30 s and has about two shots."
+    assert lasting_of(timeline(600, shots=shots)) == "The video lasts 10 min and has about two shots."
+
+
+def lasting_of(seen: Timeline) -> str:
+    return lasting(seen, figures_of(seen, [])).text
 
 
 def test_counts_as_people_say_them() -> None:
