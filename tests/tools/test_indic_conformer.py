@@ -62,6 +62,7 @@ def make_indic_conformer(folder: Path) -> None:
         [numpy_helper.from_array(head, "head")],
     )
     onnx.save(_model(decoder), str(folder / "ctc_decoder.onnx"))
+    make_transducer(folder, random)
     vocabulary = {each: ["<unk>", *(f"{'▁' if n % 3 else ''}{each}{n}" for n in range(1, 257))] for each in LANGUAGES}
     masks = {
         each: [256 * n <= column < 256 * (n + 1) or column == CLASSES - 1 for column in range(CLASSES)]
@@ -69,6 +70,63 @@ def make_indic_conformer(folder: Path) -> None:
     }
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     (folder / "language_masks.json").write_text(json.dumps(masks), encoding="utf-8")
+
+
+def make_transducer(folder: Path, random: np.random.Generator) -> None:
+    """The prediction net, the projections into a joint space of 640, and a head of 257 tokens for each language."""
+    predict = helper.make_graph(
+        [
+            helper.make_node("Gather", ["embedding", "targets"], ["embedded"]),
+            helper.make_node("Transpose", ["embedded"], ["x"], perm=[1, 0, 2]),
+            helper.make_node("Split", ["states.1", "ones"], ["first", "kept"], axis=0),
+            helper.make_node("Split", ["onnx::Slice_3", "ones"], ["second", "kept_too"], axis=0),
+            helper.make_node("LSTM", [*"xwr", "", "", "first", "second"], ["all", "h", "c"], hidden_size=640),
+            helper.make_node("Squeeze", ["all", "one"], ["flat"]),
+            helper.make_node("Transpose", ["flat"], ["outputs"], perm=[1, 2, 0]),
+            helper.make_node("Identity", ["target_length"], ["prednet_lengths"]),
+            helper.make_node("Concat", ["h", "kept"], ["states"], axis=0),
+            helper.make_node("Concat", ["c", "kept_too"], ["162"], axis=0),
+        ],
+        "rnnt_decoder",
+        [
+            _value("targets", "B", "U", kind=TensorProto.INT32), _value("target_length", "B", kind=TensorProto.INT32),
+            _value("states.1", 2, "B", 640), _value("onnx::Slice_3", 2, "B", 640),
+        ],
+        [
+            _value("outputs", "B", 640, "U"), _value("prednet_lengths", "B", kind=TensorProto.INT32),
+            _value("states", 2, "B", 640), _value("162", 2, "B", 640),
+        ],
+        [
+            numpy_helper.from_array(random.normal(0, 1, (5633, 8)).astype(np.float32), "embedding"),
+            numpy_helper.from_array(random.normal(0, 1, (1, 2560, 8)).astype(np.float32), "w"),
+            numpy_helper.from_array(random.normal(0, 0.05, (1, 2560, 640)).astype(np.float32), "r"),
+            numpy_helper.from_array(np.array([1, 1]), "ones"), numpy_helper.from_array(np.array([1]), "one"),
+        ],
+    )  # fmt: skip
+    onnx.save(_model(predict), str(folder / "rnnt_decoder.onnx"))
+    for name, size in (("joint_enc", 1024), ("joint_pred", 640)):
+        onnx.save(_model(_linear(name, random.normal(0, 0.03, (size, 640)))), str(folder / f"{name}.onnx"))
+    relu = helper.make_graph(
+        [helper.make_node("Relu", ["input"], ["output"])], "joint_pre_net",
+        [_value("input", "B", "T", 640)], [_value("output", "B", "T", 640)],
+    )  # fmt: skip
+    onnx.save(_model(relu), str(folder / "joint_pre_net.onnx"))
+    for language in LANGUAGES:
+        head = random.normal(0, 0.05, (640, 257))
+        # the blank wins in about half of the frames
+        head[:, 256] = 0.0095
+        onnx.save(_model(_linear("head", head)), str(folder / f"joint_post_net_{language}.onnx"))
+
+
+def _linear(name: str, weight: NDArray[np.float64]) -> Any:
+    size, to = weight.shape
+    return helper.make_graph(
+        [helper.make_node("MatMul", ["input", "weight"], ["output"])],
+        name,
+        [_value("input", "B", "T", size)],
+        [_value("output", "B", "T", to)],
+        [numpy_helper.from_array(weight.astype(np.float32), "weight")],
+    )
 
 
 def _value(name: str, *shape: int | str, kind: int = TensorProto.FLOAT) -> Any:
@@ -112,6 +170,61 @@ def test_speech_is_written_in_the_language_that_was_said(engine: IndicConformer)
     assert all(0 <= word.start < word.end <= 40 and 0 < word.probability <= 1 for word in words)
     assert words[-1].end > 30
     assert not next(iter(engine.transcribe(audio, ListenOptions(language="ta")))).words
+
+
+@pytest.fixture(scope="module")
+def transducing(engine: IndicConformer, tmp_path_factory: pytest.TempPathFactory) -> IndicConformer:
+    folder = tmp_path_factory.mktemp("transducer")
+    make_indic_conformer(folder / "assets")
+    row = published(folder / "assets")
+    row = row.model_copy(update={"options": {**row.options, "decoder": "rnnt"}})
+    return IndicConformer(row, asyncio.run(WeightStore(folder / "cache").ensure(row)), "cpu")
+
+
+def test_the_transducer_writes_in_the_language_that_was_said(transducing: IndicConformer) -> None:
+    heard = list(transducing.transcribe(sound(20), ListenOptions(language="ta", words=True, batch=2)))
+    words = [word for each in heard for word in each.words]
+    assert words
+    assert all(word.text.replace("ta", "").replace("<unk>", "").isdigit() for word in words)
+    assert [word.start for word in words] == sorted(word.start for word in words)
+    assert all(0 <= word.start < word.end <= 20 and 0 < word.probability <= 1 for word in words)
+    other = transducing.hear([sound(3)], [ListenOptions(language="hi")])[0]
+    assert other is not None
+    assert "ta" not in other.text
+
+
+def test_the_transducer_is_the_search_of_the_paper(transducing: IndicConformer) -> None:
+    """Again without anything kept: the prediction net runs for every frame and symbol, as its publisher's does."""
+    transducer = transducing._transducer
+    assert transducer is not None
+    encoded = np.random.default_rng(9).normal(0, 0.5, (1024, 12)).astype(np.float32)
+    (frames,) = transducer._encoded.run(None, {"input": encoded.T[None]})
+    written, states = [5632], (np.zeros((2, 1, 640), np.float32), np.zeros((2, 1, 640), np.float32))
+    for frame in frames[0]:
+        for _ in range(10):
+            given = {"targets": np.array([[written[-1]]], np.int32), "target_length": np.array([1], np.int32)}
+            given |= {"states.1": states[0], "onnx::Slice_3": states[1]}
+            names = ["outputs", "states", "162"]
+            output, first, second = transducer._predict.run(names, given)
+            (ahead,) = transducer._ahead.run(["output"], {"input": output.transpose(0, 2, 1)})
+            (common,) = transducer._common.run(["output"], {"input": frame[None, None] + ahead})
+            (logits,) = transducer._head("hi").run(["output"], {"input": common})
+            if (token := int(logits.argmax())) == 256:
+                break
+            written.append(token)
+            states = (first, second)
+    found = transducer.tokens(encoded, "hi")
+    assert [token.number for token in found] == written[1:]
+    assert found
+    assert transducer.tokens(encoded[:, :0], "hi") == []
+
+
+def test_an_unknown_decoder_is_told(engine: IndicConformer, tmp_path: Path) -> None:
+    row = load_catalog().row("indic-conformer-600m")
+    row = row.model_copy(update={"options": {**row.options, "decoder": "beam"}})
+    make_indic_conformer(tmp_path / "assets")
+    with pytest.raises(InvalidInput, match="'beam'"):
+        IndicConformer(row, {path.name: path for path in (tmp_path / "assets").iterdir()}, "cpu")
 
 
 def test_only_the_given_windows_are_heard(engine: IndicConformer) -> None:

@@ -27,7 +27,9 @@ ENGINE = "tools.voice.vits:Vits"
 @pytest.fixture(scope="module")
 def row(tmp_path_factory: pytest.TempPathFactory) -> Row:
     folder = tmp_path_factory.mktemp("mms")
-    return from_folder("mms-tiny", ENGINE, folder, make_mms(folder), languages=["hi"], rate=16_000)
+    return from_folder(
+        "mms-tiny", ENGINE, folder, make_mms(folder), languages=["hi"], rate=16_000, options={"batch": 16}
+    )
 
 
 def files(row: Row) -> dict[str, Path]:

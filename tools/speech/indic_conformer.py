@@ -1,12 +1,12 @@
-"""IndicConformer by ONNX Runtime: one encoder for 22 languages of India, CTC over the tokens of one of them.
+"""IndicConformer by ONNX Runtime: one encoder for 22 languages of India; CTC or a transducer over one's own tokens.
 
 The graphs, their names and the masks are those of ai4bharat/indic-conformer-600m-multilingual (its model_onnx.py, MIT);
-its TorchScript preprocessor is replaced by `nemo_mel`, and its transducer is not used.
+its TorchScript preprocessor is replaced by `nemo_mel`.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from tools.errors import InvalidInput
 from tools.onnx_session import open_session
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Word
 from tools.speech.nemo_mel import BINS, HOP, features
+from tools.speech.transducer import Token, Transducer
 from tools.speech.windows import windows
 
 _LONGEST = 15.0
@@ -29,24 +30,19 @@ _NAMES = {"gom": "kok"}
 """What ISO 639-3 calls Goan Konkani, its vocabulary calls Konkani."""
 
 
-@dataclass(frozen=True)
-class _Token:
-    """`first` and `last` are frames of the encoder, `last` behind the token; `sure` is its mean probability."""
-
-    number: int
-    first: int
-    last: int
-    sure: float
-
-
 class IndicConformer:
-    """Option of the row: `threads` (CPU threads, default all)."""
+    """Options of the row: `threads` (CPU threads, default all); `decoder`, `ctc` (all sounds of a pass at once) or
+    `rnnt` (its publisher's more exact one, token by token)."""
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         threads = int(row.options.get("threads", 0))
         self._title = row.title
         self._encoder = open_session(files["encoder.onnx"], device, threads)
+        kind = row.options.get("decoder", "ctc")
+        if kind not in ("ctc", "rnnt"):
+            raise InvalidInput(f"{row.id!r} wants the decoder {kind!r}.", remedy="Choose `ctc` or `rnnt`.")
         self._decoder = open_session(files["ctc_decoder.onnx"], device, threads)
+        self._transducer = Transducer(files, threads) if kind == "rnnt" else None
         self._vocabulary: dict[str, list[str]] = json.loads(files["vocab.json"].read_text(encoding="utf-8"))
         masks: dict[str, list[bool]] = json.loads(files["language_masks.json"].read_text(encoding="utf-8"))
         # the last of a language's columns is the blank that all of them share
@@ -102,15 +98,25 @@ class IndicConformer:
         for number, each in enumerate(spectra):
             signal[number, :, : each.shape[1]] = each
         encoded, frames = self._encoder.run(["outputs", "encoded_lengths"], {"audio_signal": signal, "length": lengths})
+        step = HOP * max(1, round(signal.shape[2] / encoded.shape[2])) / RATE
+        languages = [self._known(asked) for asked in options]
+        for number, tokens in enumerate(self._tokens(encoded, frames, languages)):
+            yield _spelt(tokens, self._vocabulary[languages[number]], step, len(sounds[number]) / RATE)
+
+    def _tokens(
+        self, encoded: NDArray[np.float32], frames: NDArray[np.int64], languages: list[str]
+    ) -> Iterator[list[Token]]:
+        """`encoded` is `[sounds, features, frames]`."""
+        if self._transducer is not None:
+            for number, language in enumerate(languages):
+                yield self._transducer.tokens(encoded[number, :, : int(frames[number])], language)
+            return
         (logits,) = self._decoder.run(["logprobs"], {"encoder_output": encoded})
-        step = HOP * max(1, round(signal.shape[2] / logits.shape[1])) / RATE
-        for number, asked in enumerate(options):
-            language = self._known(asked)
-            path = logits[number, : int(frames[number])][:, self._columns[language]]
-            yield _spelt(_collapsed(path), self._vocabulary[language], step, len(sounds[number]) / RATE)
+        for number, language in enumerate(languages):
+            yield _collapsed(logits[number, : int(frames[number])][:, self._columns[language]])
 
 
-def _collapsed(logits: NDArray[np.float32]) -> list[_Token]:
+def _collapsed(logits: NDArray[np.float32]) -> list[Token]:
     """The best token of each frame, repeats joined and blanks dropped (greedy CTC). `logits` is `[frames, tokens]`."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     sure = 1.0 / np.exp(shifted).sum(axis=1)
@@ -118,15 +124,15 @@ def _collapsed(logits: NDArray[np.float32]) -> list[_Token]:
     edges = np.flatnonzero(np.diff(best)) + 1
     starts = [0, *edges.tolist()]
     return [
-        _Token(int(best[first]), first, last, float(sure[first:last].mean()))
+        Token(int(best[first]), first, last, float(sure[first:last].mean()))
         for first, last in zip(starts, [*starts[1:], len(best)], strict=True)
         if first < last and best[first] != blank
     ]
 
 
-def _spelt(tokens: list[_Token], vocabulary: list[str], step: float, length: float) -> list[Word]:
+def _spelt(tokens: list[Token], vocabulary: list[str], step: float, length: float) -> list[Word]:
     """Tokens as words; a token that begins with a low line begins a word."""
-    groups: list[list[_Token]] = []
+    groups: list[list[Token]] = []
     for token in tokens:
         if not groups or vocabulary[token.number].startswith(_SPACE):
             groups.append([])

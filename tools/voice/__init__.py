@@ -82,6 +82,9 @@ class Together(TextToSpeech, Protocol):
 
     batch: ClassVar[int]
     """Most texts of one call."""
+    gains_on_cpu: ClassVar[bool]
+    """Whether batches are faster there, too: one text alone keeps all cores of a CPU busy where nothing waits for what
+    was said before."""
 
     def speak_all(self, texts: list[str], options: SpeakOptions) -> list[Sound]:
         """Each text as one sound, in order."""

@@ -41,6 +41,7 @@ class Bark:
     bends_pitch: ClassVar[bool] = False
     bends_speed: ClassVar[bool] = False
     batch: ClassVar[int] = 8
+    gains_on_cpu: ClassVar[bool] = True
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         with importing(row):

@@ -33,6 +33,7 @@ class Parler:
     bends_pitch: ClassVar[bool] = True
     bends_speed: ClassVar[bool] = True
     batch: ClassVar[int] = 8
+    gains_on_cpu: ClassVar[bool] = True
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         try:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from tools.bench import Bench
+from tools.catalog import Row
 from tools.errors import EngineFailed, NotInstalled
 from tools.isolation.child import find
 from tools.voice import SpeakOptions, Together
@@ -16,8 +17,16 @@ from tools.voice.saying import Saying, as_read
 
 
 def batch_of(role: Role) -> int:
-    """How many texts the engine of a role takes at once."""
-    return 1 if role.row.options.get("phonemes") else int(getattr(find(role.row.engine), "batch", 1))
+    """How many texts the engine of a role takes at once; the row's option `batch` overrules the engine."""
+    return _batch(role.row)
+
+
+def _batch(row: Row) -> int:
+    engine = find(row.engine)
+    if row.options.get("phonemes") or not hasattr(engine, "batch"):
+        return 1
+    gains = engine.gains_on_cpu or row.device != "cpu"
+    return int(row.options.get("batch", engine.batch if gains else 1))
 
 
 async def speak_ahead(bench: Bench, sayings: Iterable[Saying]) -> int:
@@ -35,7 +44,7 @@ async def speak_ahead(bench: Bench, sayings: Iterable[Saying]) -> int:
                 row = lease.row
                 # texts of one length waste no work on padding
                 turns.sort(key=lambda turn: len(turn[0]))
-                most = int(find(row.engine).batch)
+                most = _batch(row)
                 for start in range(0, len(turns), most):
                     group = turns[start : start + most]
                     sounds = await lease.call(Together.speak_all, [text for text, _ in group], options)

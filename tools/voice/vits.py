@@ -24,6 +24,7 @@ class Vits:
     bends_pitch: ClassVar[bool] = False
     bends_speed: ClassVar[bool] = True
     batch: ClassVar[int] = 16
+    gains_on_cpu: ClassVar[bool] = False
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         with importing(row):
