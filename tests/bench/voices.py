@@ -33,10 +33,11 @@ async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
         for folder in (vits, bark):
             folder.mkdir()
         # so small that one text does not keep a core busy: it gains from batches here as a large one does on a GPU
-        engine, options = "tools.voice.vits:Vits", {"batch": 16}
-        small = from_folder("vits-tiny", engine, vits, make_mms(vits), languages=["en"], rate=16_000, options=options)
-        engine, options = "tools.voice.bark:Bark", {"weights_only": True, "min_eos_p": 0.0}
-        slow = from_folder("bark-tiny", engine, bark, make_bark(bark), languages=["en"], rate=24_000, options=options)
+        engine, files = "tools.voice.vits:Vits", make_mms(vits)
+        small = from_folder("vits-tiny", engine, vits, files, languages=["en"], rate=16_000, options={"batch": 16})
+        engine, files = "tools.voice.bark:Bark", make_bark(bark)
+        options = {"weights_only": True, "min_eos_p": 0.0}
+        slow = from_folder("bark-tiny", engine, bark, files, languages=["en"], rate=24_000, options=options)
         for row in (small, slow):
             async with speaking_host([row], home / "bench-voices" / row.id) as served:
                 figures |= await _measured(served, row.id, 3 if quick else 9)

@@ -202,7 +202,8 @@ def test_the_transducer_is_the_search_of_the_paper(transducing: IndicConformer) 
     written, states = [5632], (np.zeros((2, 1, 640), np.float32), np.zeros((2, 1, 640), np.float32))
     for frame in frames[0]:
         for _ in range(10):
-            given = {"targets": np.array([[written[-1]]], np.int32), "target_length": np.array([1], np.int32)}
+            given: dict[str, NDArray[Any]] = {"targets": np.array([[written[-1]]], np.int32)}
+            given["target_length"] = np.array([1], np.int32)
             given |= {"states.1": states[0], "onnx::Slice_3": states[1]}
             names = ["outputs", "states", "162"]
             output, first, second = transducer._predict.run(names, given)

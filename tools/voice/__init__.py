@@ -1,14 +1,19 @@
 """Speaking: text to speech, and the sounds that a text is made of."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tools.capability import Capability
-from tools.catalog import Row
+
+if TYPE_CHECKING:
+    # engines with an interpreter of their own import this, and have no pydantic
+    from tools.catalog import Row
 
 Pcm = NDArray[np.float32]
 """Mono audio, samples in -1..1, shape `[n]`."""

@@ -119,7 +119,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 
 def _has_packages(row: Row) -> bool:
     # an interpreter of its own has its own packages
-    return row.python is not None or all(find_spec(each) for each in find(row.engine).needs)
+    return row.python is not None or bool(row.requirements) or all(find_spec(each) for each in find(row.engine).needs)
 
 
 def voices_of(row: Row) -> list[Voice]:

@@ -3,17 +3,21 @@
 It runs in an environment of its own: parler-tts pins a transformers of 2024. Everything heavy is imported there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from tools.catalog import Row
 from tools.errors import InvalidInput, NotInstalled
 from tools.voice import Emotion, Gender, Sound, SpeakOptions, Voice
 from tools.voice.text.sentences import breaths
 from tools.voice.torched import drawing, folder_of, loaded_whole, torch_device
+
+if TYPE_CHECKING:
+    from tools.catalog import Row
 
 _LETTERS = 220
 """Letters of one pass, about 20 s; it was trained on 30 s at most."""

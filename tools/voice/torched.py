@@ -1,13 +1,17 @@
 """What the engines that run on PyTorch share. Imported without it; torch itself is imported when an engine is built."""
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tools.catalog import Row
 from tools.errors import NotInstalled
+
+if TYPE_CHECKING:
+    from tools.catalog import Row
 
 TRANSFORMERS = ("torch", "transformers")
 """Packages of the engines on transformers; `make gpu` brings them."""
