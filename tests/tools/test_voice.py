@@ -18,10 +18,10 @@ from tools.voice.encoding import Encoder
 from tools.voice.espeak import Espeak
 from tools.voice.kokoro import Kokoro, as_trained, pieces
 from tools.voice.saying import faulty
+from tools.voice.sentences import sentences
 from tools.voice.sound import PROSODY, RATE, finish, resample, trimmed
 from tools.voice.text import prepare
 from tools.voice.text.scripts import devanagari_as_kannada
-from tools.voice.text.sentences import sentences
 from tools.voice.text.spell import in_words, spell
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from tools.catalog import Row
 from tools.errors import InvalidInput, NotInstalled
 from tools.voice import Sound, SpeakOptions, Voice
 from tools.voice.bark import Bark
-from tools.voice.text.sentences import breaths
+from tools.voice.sentences import breaths
 
 pytestmark = [
     pytest.mark.anyio,

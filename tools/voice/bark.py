@@ -10,7 +10,7 @@ import numpy as np
 from tools.catalog import Row
 from tools.errors import InvalidInput, NotInstalled
 from tools.voice import Emotion, Gender, Sound, SpeakOptions, Voice
-from tools.voice.text.sentences import breaths
+from tools.voice.sentences import breaths
 from tools.voice.torched import TRANSFORMERS, drawing, folder_of, importing, loaded_whole, torch_device
 
 _TOKENS = 256

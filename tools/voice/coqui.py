@@ -16,7 +16,7 @@ import numpy as np
 from tools.catalog import Row
 from tools.errors import EngineFailed, InvalidInput, NotInstalled
 from tools.voice import Gender, Sound, SpeakOptions, Voice
-from tools.voice.text.sentences import breaths
+from tools.voice.sentences import breaths
 from tools.voice.torchaudio_stand_in import stand_in
 from tools.voice.torched import drawing, importing, torch_device
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tools.errors import InvalidInput, NotInstalled
 from tools.voice import Emotion, Gender, Sound, SpeakOptions, Voice
-from tools.voice.text.sentences import breaths
+from tools.voice.sentences import breaths
 from tools.voice.torched import drawing, folder_of, loaded_whole, torch_device
 
 if TYPE_CHECKING:

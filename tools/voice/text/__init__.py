@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tools.voice.sentences import sentences
 from tools.voice.text.scripts import spans
-from tools.voice.text.sentences import sentences
 from tools.voice.text.spell import spell
 
 
