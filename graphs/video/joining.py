@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 
 from langchain_core.messages import HumanMessage, SystemMessage
 
@@ -11,7 +10,8 @@ from graphs.context import Context, guess_tokens
 from graphs.events import Citation
 from graphs.speak import speak
 from graphs.temporal.verify import judge
-from graphs.temporal.words import alike, content, sentences, without_marks
+from graphs.temporal.words import sentences, without_marks
+from graphs.video.clauses import shortens
 from graphs.video.condensing import without_lead
 from graphs.video.state import Statement
 from tools.errors import BudgetSpent, SutradharError
@@ -21,16 +21,6 @@ LONG = 70
 """Words of speech above which shortening is worth a call of a model."""
 
 _PROMPT_TOKENS = 420
-_ADDED = 1
-"""Content words that a sentence may have of its own."""
-
-_RELATIONS = frozenset({
-    "after", "although", "as", "because", "before", "behind", "beside", "but", "by", "cause", "despite", "due",
-    "during", "finally", "first", "from", "if", "instead", "into", "last", "later", "like", "near", "next", "since",
-    "so", "than", "then", "therefore", "though", "through", "under", "unless", "until", "when", "where", "which",
-    "while", "who", "whom", "whose", "with", "without",
-})  # fmt: skip
-"""Words that say how two things belong together; a model may not add one that its evidence does not have."""
 
 
 @cache
@@ -88,26 +78,12 @@ def _evidence(n: int, statement: Statement) -> Citation:
 
 
 def carried(sentence: str, evidence: Sequence[Citation]) -> int | None:
-    """The number of the one piece of evidence that says all of a sentence; None where it adds anything.
+    """The number of the one piece of evidence that says all of a sentence; None where it says anything else.
 
-    Its numbers and names are there, and of its words but one; it says no where the evidence says no; and it joins
-    things only by words that join them there.
+    It has to be that piece with whole clauses left out, and none of those that change what the rest means.
     """
     plain = without_marks(sentence)
     for each in sorted(evidence, key=lambda one: f"[{one.n}]" not in sentence):
-        if judge(f"{plain} [{each.n}]", [each], "").verdict != "supported":
-            continue
-        there = content(each.text)
-        added = [word for word in content(plain) if not any(alike(word, other) for other in there)]
-        relations = {*words(plain)} & _RELATIONS - {*words(each.text)}
-        if len(added) <= _ADDED and not relations and not _other_way(plain, each.text):
+        if shortens(plain, each.text) and judge(f"{plain} [{each.n}]", [each], "").verdict == "supported":
             return each.n
     return None
-
-
-def _other_way(sentence: str, text: str) -> bool:
-    """Whether the sentence has the evidence's words in another order, as «A follows B» of «B follows A» has."""
-    order = {stem: at for at, stem in reversed([*enumerate(content(text))])}
-    places = [order[stem] for stem in content(sentence) if stem in order]
-    turned = sum(one > other for one, other in pairwise(places))
-    return turned > 1 + len(places) // 6

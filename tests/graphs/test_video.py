@@ -134,7 +134,7 @@ async def test_a_long_talk_is_summarised_chapter_by_chapter(settings: Settings) 
     script: list[dict[str, Any]] = [
         {
             "when": "gold segments",
-            "say": "The mirror has eighteen gold segments [1]. It cost ten billion [2].",
+            "say": "The telescope has a mirror [1]. It cost ten billion [2].",
             "times": 1,
         },
         {"when": "cold chamber", "say": "Everybody was happy [1].", "times": 1},
@@ -147,7 +147,7 @@ async def test_a_long_talk_is_summarised_chapter_by_chapter(settings: Settings) 
         answer, result, events = await told(runs, media, task="summarize", summary_length="medium")
     assert 4 <= len(result.chapters) <= 5
     assert ending(list(enumerate(events))).usage.chat_calls <= 5
-    assert "Heard, in short: The mirror has eighteen gold segments." in answer.text
+    assert "Heard, in short: The telescope has a mirror." in answer.text
     assert "billion" not in answer.text
     assert "happy" not in answer.text
     covered = [each.moments[0].start for chapter in result.chapters for each in chapter.statements]
