@@ -103,6 +103,9 @@ class Converter:
 
     def convert(self, files: dict[str, str], work: Path, quantization: str) -> None:
         """Make `work/model` whole: weights, vocabulary, and every small file that an engine may want."""
+        from tools.vision.torchvision_ops import fit_torchvision
+
+        fit_torchvision()
         from ctranslate2.converters import TransformersConverter
 
         from tools.translation.vocabulary import teach_converter

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,17 @@ from numpy.typing import NDArray
 from tools.catalog import load_catalog
 from tools.settings import Settings
 from tools.store import WeightStore
+from tools.vision.torchvision_ops import fit_torchvision
 
 Files = Callable[[str], Mapping[str, Path]]
 Engine = Callable[[str], Any]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fitted() -> None:
+    """Tests make tiny checkpoints with transformers, which imports torchvision where that is installed."""
+    if find_spec("transformers"):
+        fit_torchvision()
 
 
 @pytest.fixture(scope="session")

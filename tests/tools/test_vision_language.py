@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -28,7 +28,6 @@ from tools.settings import Settings
 from tools.toolbox import Toolbox
 from tools.vision import Question
 from tools.vision.families import FAMILIES
-from tools.vision.torchvision_ops import import_torchvision
 from tools.vision.transformers_vlm import TransformersVlm
 
 pytestmark = [
@@ -40,22 +39,23 @@ pytestmark = [
 ]
 
 ENGINE = "tools.vision.transformers_vlm:TransformersVlm"
+APART = {"qwen3_vl"}
+"""Families that the host runs in a process of their own, as all rows do in life: one is enough, and seconds to load."""
 FILMS = [family for family in MAKERS if family != "instructblip"]
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Row]]:
-    kept = import_torchvision()
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     made = dict[str, Row]()
     for family, make in MAKERS.items():
         folder = tmp_path_factory.mktemp(family)
         made[family] = Row(
             id=f"tiny-{family}", title=f"Tiny {family}", capability="vision-language", engine=ENGINE, memory=0.6,
-            isolation="process", licence="Apache-2.0", commercial=True, options={"family": family},
+            isolation="process" if family in APART else "thread", licence="Apache-2.0", commercial=True,
+            options={"family": family},
             files=[File(name=name, sources=[f"file:{folder / name}"]) for name in make(folder)],
         )  # fmt: skip
-    yield made
-    del kept
+    return made
 
 
 Engines = dict[str, TransformersVlm]
@@ -106,11 +106,14 @@ def test_clips_and_images_share_a_call(engines: Engines, family: str) -> None:
     alone = [answers(engines[family], each)[0] for each in asked]
     assert all(alone)
     assert answers(engines[family], *asked) == alone
-    assert answers(engines[family], clip(3, 2, 1)) != alone[:1], "the order of the frames matters"
+    # random weights may miss one change, hardly all
+    turned = [(clip(*seeds), clip(*reversed(seeds))) for seeds in ((1, 2, 3), (4, 5, 6), (7, 8, 9), (10, 11, 12))]
+    heard = [(answers(engines[family], each), answers(engines[family], other)) for each, other in turned]
+    assert any(each != other for each, other in heard), "the order of the frames matters"
 
 
 def test_pieces_come_one_token_at_a_time_and_stop_with_the_listener(engines: Engines) -> None:
-    steps = engines["llava"].answer([image(1)])
+    steps: Any = engines["llava"].answer([image(1)])
     assert len(next(steps)[0]) == 1
     steps.close()
     assert answers(engines["llava"], image(1)) == answers(engines["llava"], image(1))

@@ -9,6 +9,7 @@ import numpy as np
 from tools.catalog import Row
 from tools.embedding import Vectors
 from tools.errors import NotInstalled
+from tools.vision.torchvision_ops import fit_torchvision
 
 
 class SentenceEmbedding:
@@ -16,6 +17,7 @@ class SentenceEmbedding:
 
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         try:
+            fit_torchvision()
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
         except ImportError as error:

@@ -6,7 +6,8 @@ of them are not declared.
 """
 
 import sys
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
 
 _DECLARED = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -14,13 +15,15 @@ _DECLARED = (
 )
 
 
-def import_torchvision() -> Any:
-    """Import it, declaring what its compiled part would declare if that cannot be loaded.
+def fit_torchvision() -> None:
+    """Import torchvision, if it is there, declaring what its compiled part would declare if that cannot be loaded.
 
-    For a process that runs nothing but engines of transformers. Returns what must live as long as the process, or None.
+    Before transformers is imported, in a process of an engine that runs on it.
     """
+    if find_spec("torchvision") is None:
+        return
     try:
-        import torchvision
+        import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
@@ -31,7 +34,5 @@ def import_torchvision() -> Any:
         library = torch.library.Library("torchvision", "DEF")
         for operation in _DECLARED:
             library.define(operation)
-        import torchvision  # noqa: F401
-
-        return library
-    return None
+        # the declarations last as long as the library object
+        vars(import_module("torchvision"))["declared"] = library

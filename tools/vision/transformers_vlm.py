@@ -14,7 +14,6 @@ from tools.vision import Image, Question
 from tools.vision.families import Family, family_of
 from tools.vision.generating import Words, generate
 from tools.vision.pictures import spread
-from tools.vision.torchvision_ops import import_torchvision
 from tools.voice.torched import TRANSFORMERS, folder_of, importing, loaded_whole, torch_device
 
 _MILLISECONDS = 1_000
@@ -32,8 +31,6 @@ class TransformersVlm:
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         with importing(row):
             import torch
-
-            self._kept = import_torchvision()
             import transformers
         folder = folder_of(files)
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -72,7 +69,7 @@ class TransformersVlm:
 
     def _prepare(self) -> None:
         """What old repositories leave out."""
-        tokenizer, vision = self._tokenizer, getattr(self._model.config, "vision_config", None)
+        tokenizer, config = self._tokenizer, self._model.config
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
         tokenizer.padding_side = "left"
@@ -80,9 +77,9 @@ class TransformersVlm:
             qformer.padding_side = "right"
         if not self._family.image:
             self._mark()
-        if self._family.patched and vision.model_type == "clip_vision_model":
-            self._processor.patch_size = vision.patch_size
-            self._processor.vision_feature_select_strategy = self._model.config.vision_feature_select_strategy
+        if self._family.patched and config.vision_config.model_type == "clip_vision_model":
+            self._processor.patch_size = config.vision_config.patch_size
+            self._processor.vision_feature_select_strategy = config.vision_feature_select_strategy
             # the class token of CLIP
             self._processor.num_additional_image_tokens = 1
         ends = getattr(self._model.generation_config, "eos_token_id", None)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import NotInstalled
+from tools.vision.torchvision_ops import fit_torchvision
 
 if TYPE_CHECKING:
     from tools.catalog import Row
@@ -21,6 +22,7 @@ TRANSFORMERS = ("torch", "transformers")
 def importing(row: Row) -> Iterator[None]:
     """Says how to come by a package whose import fails."""
     try:
+        fit_torchvision()
         yield
     except ImportError as error:
         raise NotInstalled(
