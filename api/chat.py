@@ -127,11 +127,11 @@ async def events(
 ) -> Response:
     """A run's events from its start, or from after `Last-Event-ID`; nothing is missed."""
     await host.runs.run(run, tenant=tenant)
-    return run_stream(host, tenant, run, _after(run, last_event_id))
+    return run_stream(host, tenant, run, number_in(run, last_event_id))
 
 
-def _after(run: str, last_event_id: str) -> int:
-    """The number in `<run>:<number>`; 0 without one."""
+def number_in(run: str, last_event_id: str) -> int:
+    """The number in the event id `<run>:<number>`; 0 without one."""
     if not last_event_id:
         return 0
     owner, _, number = last_event_id.rpartition(":")

@@ -52,7 +52,10 @@ def failure_response(error: SutradharError) -> JSONResponse:
 def from_validation(error: RequestValidationError | ValidationError) -> SutradharError:
     """The first thing that did not fit, named and quoted."""
     first = error.errors()[0]
-    where = ".".join(str(step) for step in first["loc"] if step not in ("body", "query", "path", "form")) or "body"
+    place = first["loc"]
+    # FastAPI says first where a parameter came in; a parameter may itself be called `query`
+    named = place[1:] if len(place) > 1 and place[0] in ("body", "query", "path", "form") else place
+    where = ".".join(str(step) for step in named if step not in ("body", "form")) or "body"
     if first["type"] == "json_invalid":
         return Malformed("The body is not valid JSON.", remedy="Send a JSON object.", param="body")
     value = "" if first["type"] == "missing" else f", got {ascii(first.get('input'))[:120]}"

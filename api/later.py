@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, UploadFile, WebSocket
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, create_model
 
-from tools.errors import InvalidInput, NotInstalled
+from tools.errors import NotInstalled
 
 FileIn = Annotated[UploadFile, File()]
-Text = Annotated[str, Field(min_length=1, max_length=100_000)]
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,6 @@ class Later:
     summary: str
     parameters: dict[str, Any]
     instead: str
-    at_least_one: bool = False
 
 
 _ASK = "Ingest the video (POST /api/v1/knowledge/ingest), then ask about it at POST /api/v1/chat."
@@ -42,32 +40,9 @@ LATER = (
         _NONE,
     ),
     Later("/api/v1/avatar/lip-sync", "Fit lips to speech", {"video_file": FileIn, "audio_file": FileIn}, _NONE),
-    Later(
-        "/api/v1/rag/analyze",
-        "Analyse text, image and video together",
-        {
-            "text": (str | None, None),
-            "image": (FileIn | None, None),
-            "video": (FileIn | None, None),
-            "context": (str | None, None),
-        },
-        _ASK,
-        at_least_one=True,
-    ),
-    Later(
-        "/api/v1/rag/generate",
-        "Answer from a knowledge base",
-        {
-            "query": Text,
-            "knowledge_base": str,
-            "modality": (Literal["text", "image", "video"], "text"),
-            "temporal_context": (bool, True),
-        },
-        "POST /api/v1/chat does this, streamed and with citations.",
-    ),
 )
 
-SOCKETS = ("/api/v1/rag/stream", "/api/v1/video/stream-analysis")
+SOCKETS = ("/api/v1/video/stream-analysis",)
 
 
 def _answer(row: Later) -> Any:
@@ -79,8 +54,6 @@ def _answer(row: Later) -> Any:
     body = Annotated[model, Form()] if takes_files else model
 
     async def answer(parameters: BaseModel) -> None:
-        if row.at_least_one and not parameters.model_fields_set:
-            raise InvalidInput(f"{row.path} needs at least one of: {', '.join(row.parameters)}.")
         raise NotInstalled(f"{row.path} is not built yet: nothing here can do this.", remedy=row.instead)
 
     answer.__annotations__["parameters"] = body

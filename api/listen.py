@@ -237,18 +237,21 @@ async def _tell(socket: WebSocket, live: Live, dialect: Dialect) -> None:
                 await socket.send_json(message)
 
 
-async def next_message(socket: WebSocket) -> bytes | dict[str, Any]:
-    """The next message, text as JSON. Raises `WebSocketDisconnect` when the caller has gone."""
+async def next_message(
+    socket: WebSocket, *, most: int = _MESSAGE, idle: float | None = _IDLE
+) -> bytes | dict[str, Any]:
+    """The next message, of at most so many bytes, text as JSON. Raises `WebSocketDisconnect` when the caller has gone
+    and `InvalidInput` when nothing came for `idle` seconds."""
     try:
-        message = await asyncio.wait_for(socket.receive(), _IDLE)
+        message = await asyncio.wait_for(socket.receive(), idle)
     except TimeoutError as error:
-        raise InvalidInput(f"Nothing came for {_IDLE:g} s.", remedy="Send sound all the time, silence too.") from error
+        raise InvalidInput(f"Nothing came for {idle:g} s.", remedy="Send sound all the time, silence too.") from error
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     data = message.get("bytes")
     if data is not None:
-        if len(data) > _MESSAGE:
-            raise TooLarge(f"A message of {len(data):,} bytes is too large.", remedy=f"Send at most {_MESSAGE:,}.")
+        if len(data) > most:
+            raise TooLarge(f"A message of {len(data):,} bytes is too large.", remedy=f"Send at most {most:,}.")
         return bytes(data)
     with suppress(ValueError):
         found = json.loads(message.get("text") or "")

@@ -12,7 +12,7 @@ from graphs.temporal import nodes
 from graphs.temporal.answering import conclude
 from graphs.temporal.nodes import SEARCHES
 from graphs.temporal.phrases import span
-from graphs.temporal.state import State
+from graphs.temporal.state import Options, State
 
 
 def build() -> StateGraph[State, Context, State, State]:
@@ -39,6 +39,7 @@ def begin(ask: Ask) -> dict[str, Any]:
     """The state that a question starts with."""
     return {
         "question": ask.question,
+        "timeless": not Options.model_validate(ask.options).temporal_context,
         "knowledge_bases": ask.knowledge_bases,
         "sources": ask.sources,
         "now": ask.now or datetime.now(UTC),
@@ -73,5 +74,6 @@ TEMPORAL = Agent(
     begin=begin,
     note=note,
     conclude=conclude,
+    options=Options,
     follows=True,
 )

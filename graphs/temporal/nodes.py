@@ -21,7 +21,7 @@ from graphs.temporal.state import Plan, Search, State
 from graphs.temporal.understand import general, hinted, language_of, resolve, sought
 from graphs.temporal.verify import Judged, judge_all, refuses
 from graphs.temporal.words import coverage
-from knowledge.moments import parse_time
+from knowledge.moments import TimeCondition, parse_time
 from knowledge.segment import Modality
 from knowledge.store import Where
 from tools.bench import Bench
@@ -71,7 +71,9 @@ def prompt(name: str) -> str:
 async def understand(state: State, runtime: Runtime[Context]) -> State:
     """Read the question by rules: language, kind, time conditions, and what a follow-up refers to."""
     language = language_of(state["question"])
-    times = parse_time(state["question"], now=state["now"], language=language)
+    times = TimeCondition(rest=state["question"])
+    if not state.get("timeless"):
+        times = parse_time(state["question"], now=state["now"], language=language)
     question, topic, kind = resolve(state["question"], times, state.get("turns", []), language)
     where = where_of(times, state.get("knowledge_bases", []), state.get("sources", []))
     scope = Where(knowledge_bases=where.knowledge_bases, sources=where.sources)

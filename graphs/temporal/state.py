@@ -46,10 +46,23 @@ class Found(BaseModel):
     rank: int
 
 
+class Options(BaseModel):
+    """The agent's parameters. Without `temporal_context` no time narrows where it looks: «in 1991» is then a part of
+    what is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temporal_context: bool = True
+
+
 class State(TypedDict, total=False):
-    """`fits` are cross-encoder logits by the evidence's number; they are empty where none is installed."""
+    """`fits` are cross-encoder logits by the evidence's number; they are empty where none is installed.
+
+    `timeless` says that what a question says about time is no condition.
+    """
 
     question: str
+    timeless: bool
     knowledge_bases: list[str]
     sources: list[str]
     now: AwareDatetime
