@@ -17,8 +17,10 @@ from graphs.video.state import Statement
 from tools.errors import BudgetSpent, SutradharError
 from tools.writing.text import words
 
-LONG = 70
-"""Words of speech above which shortening is worth a call of a model."""
+LONG, LONG_ON_CPU = 70, 400
+"""Words of speech above which shortening is worth a call of a model. On a processor a call takes half a minute, and a
+small model seldom shortens without distorting: there the rules' own choice of sentences does for a few minutes of talk.
+"""
 
 _PROMPT_TOKENS = 420
 
@@ -28,8 +30,9 @@ def prompt(name: str) -> str:
     return files("graphs.video").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
 
 
-def worth_shortening(statements: Sequence[Statement]) -> bool:
-    return sum(len(words(without_lead(each.text))) for each in statements if each.about == "speech") > LONG
+def worth_shortening(statements: Sequence[Statement], most: int) -> bool:
+    """Whether more than so many words are said."""
+    return sum(len(words(without_lead(each.text))) for each in statements if each.about == "speech") > most
 
 
 async def shortened(context: Context, statements: Sequence[Statement], most: int) -> list[Statement]:
@@ -43,7 +46,7 @@ async def shortened(context: Context, statements: Sequence[Statement], most: int
     shown = "\n".join(f"[{n}] {without_lead(each.text).strip('“”')}" for n, each in enumerate(read, 1))
     messages = [
         SystemMessage(prompt("shorten")),
-        HumanMessage(f"{shown}\n\nShorten this to {most} sentence{'s' if most > 1 else ''}."),
+        HumanMessage(f"{shown}\n\nCopy the {most} most important sentence{'s' if most > 1 else ''}, shortened."),
     ]
     try:
         draft = await speak(

@@ -21,7 +21,8 @@ from graphs.video.translating import check_language
 from ingestion.stages import OnProgress, unheard
 from ingestion.timeline import Timeline
 from tools.bench import Bench
-from tools.errors import BudgetSpent, EngineFailed, InvalidInput
+from tools.chat.roles import chat_model
+from tools.errors import BudgetSpent, EngineFailed, InvalidInput, NotInstalled
 from tools.media.store import Media
 
 RESERVE = 0.25
@@ -100,7 +101,7 @@ async def observe(state: State, runtime: Runtime[Context]) -> Command[Literal["c
     seen = await seen_by(runtime.context.bench, state["watched"].timeline, state["options"])
     if state["task"] == "generate":
         return Command(update={"chapters": _kept(seen.chapters)}, goto="compose")
-    left = _to_condense(state, seen.chapters)
+    left = _to_condense(state, seen.chapters, _least(runtime.context.bench))
     return Command(
         update={"chapters": _kept(seen.chapters), "left": left, "condensed": {}}, goto="condense" if left else "tell"
     )
@@ -111,13 +112,22 @@ def _kept(chapters: list[Chapter]) -> list[Chapter]:
     return [each.model_copy(update={"statements": most_telling(each.statements, 16)}) for each in chapters]
 
 
-def _to_condense(state: State, chapters: list[Chapter]) -> list[int]:
+def _least(bench: Bench) -> int | None:
+    """The words of speech from which the chat model is asked; None where there is none, which a video does not need."""
+    try:
+        return joining.LONG_ON_CPU if chat_model(bench, "writing").row.device == "cpu" else joining.LONG
+    except NotInstalled:
+        return None
+
+
+def _to_condense(state: State, chapters: list[Chapter], least: int | None) -> list[int]:
     """The numbers of the chapters whose speech is long, the longest first where not all can be; then 0, the whole."""
-    long = [each for each in chapters if joining.worth_shortening(each.statements)]
+    every = [one for each in chapters for one in each.statements]
     if state["task"] == "analyze" and state["options"].analysis_type not in ("comprehensive", "narrative"):
         return []
-    if not long:
-        return [0] if joining.worth_shortening([one for each in chapters for one in each.statements]) else []
+    if least is None or not joining.worth_shortening(every, least):
+        return []
+    long = [each for each in chapters if joining.worth_shortening(each.statements, joining.LONG)]
     calls = CALLS[state["options"].summary_length] if state["task"] == "summarize" and len(chapters) > 1 else 0
     chosen = sorted(long, key=lambda each: -sum(len(one.text) for one in each.statements))[:calls]
     return [*sorted(each.number for each in chosen), 0]

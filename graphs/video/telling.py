@@ -145,7 +145,7 @@ def blocks_of(result: VideoResult, options: VideoOptions, ours: Mapping[str, str
     word = {each: each for each in OURS} | dict(ours or {})
     found = [Block(result.title, 1, "heading"), *(_line(each) for each in result.overview)]
     chapters = result.chapters if result.task == "summarize" and options.summary_length != "short" else []
-    if len(chapters) > 1 or options.summary_length == "long":
+    if len(chapters) > 1:
         for each in chapters:
             found.append(Block(f"{span(each.start, each.end)} {each.title}", 2, "heading"))
             found += [_line(said) for said in each.statements]

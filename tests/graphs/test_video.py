@@ -161,11 +161,21 @@ async def test_a_long_talk_is_summarised_chapter_by_chapter(settings: Settings) 
 async def test_without_a_usable_model_the_rules_stand(settings: Settings, fail: str) -> None:
     watch = Scripted([])
     async with viewers(settings, watch, [{"fail": fail}]) as runs:
-        media = await watched(runs, watch, lecture(4))
-        answer, result, events = await told(runs, media, task="summarize")
+        media = await watched(runs, watch, lecture(10))
+        answer, result, events = await told(runs, media, task="summarize", summary_length="short")
+    assert ending(list(enumerate(events))).usage.chat_calls == 1
     assert ending(list(enumerate(events))).status == "done"
     assert all(each.by == "rule" for each in result.statements)
     assert "Heard: “" in answer.text
+
+
+async def test_a_short_talk_costs_a_small_model_nothing(settings: Settings) -> None:
+    watch = Scripted([])
+    async with viewers(settings, watch, [{"say": "Never asked."}]) as runs:
+        media = await watched(runs, watch, lecture(3))
+        _, result, events = await told(runs, media, task="summarize")
+    assert ending(list(enumerate(events))).usage.chat_calls == 0
+    assert len(result.overview) > 3
 
 
 async def test_a_focus_that_is_not_there_is_said(settings: Settings) -> None:
