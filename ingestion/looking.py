@@ -15,7 +15,7 @@ from ingestion.shots import Shot
 from ingestion.timeline import ShotSeen
 from knowledge.segment import Made, Modality, Segment, segment_id
 from tools.bench import Bench
-from tools.looking import DetectInput, FaceInput, LookInput, SeenFace, SeenObject, SeenText
+from tools.looking import DetectInput, FaceInput, ReadInput, SeenFace, SeenObject, SeenText
 from tools.looking import find_faces as find_faces_tool
 from tools.looking import find_objects as find_objects_tool
 from tools.looking import read_text as read_text_tool
@@ -84,7 +84,7 @@ class Place:
 
 
 async def read_text(pictures: Sequence[Picture], bench: Bench) -> list[Look]:
-    seen = await bench.call(read_text_tool, LookInput(images=[each.image for each in pictures]))
+    seen = await bench.call(read_text_tool, ReadInput(images=[each.image for each in pictures]))
     return [
         Look(picture=picture, model=seen.model, lines=[line for line in each.lines if line.confidence >= _SURE])
         for picture, each in zip(pictures, seen.images, strict=True)

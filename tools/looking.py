@@ -21,6 +21,12 @@ class LookInput(ModelInput):
     images: Annotated[list[MediaRef], Field(min_length=1, max_length=512)]
 
 
+class ReadInput(LookInput):
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = Field(
+        None, description="ISO 639-1 code of the language written; Indian scripts are read where it is said."
+    )
+
+
 class DetectInput(LookInput):
     threshold: Annotated[float, Field(ge=0.05, le=1)] = Field(0.3, description="Lowest confidence that counts.")
 
@@ -86,11 +92,11 @@ class FacesOnImages(ModelOutput):
 
 
 @tool(title="Read text on images")
-async def read_text(input: LookInput, bench: Bench) -> ReadImages:
+async def read_text(input: ReadInput, bench: Bench) -> ReadImages:
     """Read the text on images such as video frames, slides and scanned pages, line by line with its place."""
-    choice = bench.choose(TEXT_READING, model=input.model)
+    choice = bench.choose(TEXT_READING, model=input.model, language=input.language)
     images = list[ReadImage]()
-    async for ref, lines in _each(input, choice, bench, TextReading.read):
+    async for ref, lines in _each(input, choice, bench, TextReading.read, input.language):
         seen = [SeenText(text=each.text, box=each.box, confidence=each.confidence) for each in lines]
         images.append(ReadImage(image=ref, lines=seen))
     return ReadImages(images=images, **served(choice))

@@ -16,7 +16,7 @@ from tools.bench import Bench
 from tools.errors import EngineFailed, NotInstalled, UnsupportedMedia
 from tools.isolation import Limits
 from tools.isolation.process import spawn
-from tools.looking import DetectInput, FaceInput, LookInput, SeenText, find_faces, find_objects, read_text
+from tools.looking import DetectInput, FaceInput, ReadInput, SeenText, find_faces, find_objects, read_text
 from tools.media.store import Media
 
 VERSION = "1"
@@ -76,7 +76,7 @@ async def _blocks(media: Media, bench: Bench) -> AsyncGenerator[Block, None]:
 
 async def _look(block: Block, media: Media, bench: Bench) -> list[_Read]:
     ref = await bench.media.derive(media.sha256, f"pages/{block.page or 1}.jpg", block.image or b"")
-    seen = await bench.call(read_text, LookInput(images=[ref]))
+    seen = await bench.call(read_text, ReadInput(images=[ref]))
     lines = [line for line in seen.images[0].lines if line.confidence >= _SURE and line.text.strip()]
     bare = replace(block, image=None)
     if block.page is not None:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tools.bench import Bench
 from tools.errors import InvalidInput, NotFound, TooLarge, UnsupportedMedia
-from tools.looking import DetectInput, FaceInput, LookInput, find_faces, find_objects, read_text
+from tools.looking import DetectInput, FaceInput, ReadInput, find_faces, find_objects, read_text
 from tools.media.images import open_image, open_images
 from tools.open import open_bench
 from tools.settings import Limits, Settings
@@ -106,7 +106,7 @@ async def test_images_come_in_order_by_the_batch(bench: Bench) -> None:
 
 async def test_one_answer_for_each_image_in_order(bench: Bench) -> None:
     refs = [await kept(bench, coded(Image.new("RGB", (8, 8))), f"frames/{number}.png") for number in range(11)]
-    text = await read_text(LookInput(images=refs), bench)
+    text = await read_text(ReadInput(images=refs), bench)
     things = await find_objects(DetectInput(images=refs), bench)
     faces = await find_faces(FaceInput(images=refs), bench)
     for answer in (text.images, things.images, faces.images):
@@ -117,7 +117,7 @@ async def test_one_answer_for_each_image_in_order(bench: Bench) -> None:
 async def test_a_broken_or_missing_image_is_named(bench: Bench) -> None:
     broken = await kept(bench, b"not an image")
     with pytest.raises(UnsupportedMedia, match=r"1\.000\.jpg"):
-        await read_text(LookInput(images=[broken]), bench)
+        await read_text(ReadInput(images=[broken]), bench)
     with pytest.raises(NotFound, match=r"2\.000\.jpg"):
         await find_faces(FaceInput(images=[broken.replace("1.000", "2.000")]), bench)
 
@@ -143,7 +143,7 @@ async def test_the_default_models_look_at_a_frame(
     ImageDraw.Draw(frame).text((20, 450), "Eileen Collins", font=ImageFont.load_default(size=40), fill="black")
     async with open_bench(settings) as bench:
         ref = await kept(bench, coded(frame, "JPEG", quality=90))
-        text = await read_text(LookInput(images=[ref]), bench)
+        text = await read_text(ReadInput(images=[ref]), bench)
         things = await find_objects(DetectInput(images=[ref]), bench)
         faces = await find_faces(FaceInput(images=[ref], landmarks=True), bench)
     assert "Eileen Collins" in [line.text for line in text.images[0].lines]

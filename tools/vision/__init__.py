@@ -31,8 +31,8 @@ class Detection:
 
 
 class TextReading(Protocol):
-    def read(self, images: list[Image]) -> list[list[TextLine]]:
-        """The lines of text on each image, top to bottom."""
+    def read(self, images: list[Image], language: str | None = None) -> list[list[TextLine]]:
+        """The lines of text on each image, top to bottom; `language` (ISO 639-1) helps where it is known."""
         ...
 
 

@@ -14,7 +14,7 @@ class Blind:
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         pass
 
-    def read(self, images: list[Image]) -> list[list[TextLine]]:
+    def read(self, images: list[Image], language: str | None = None) -> list[list[TextLine]]:
         return [[] for _ in images]
 
     def detect(self, images: list[Image], threshold: float) -> list[list[Detection]]:

@@ -65,7 +65,7 @@ class RapidOcr:
         self._reader(blank, use_det=True, use_rec=True)
         self._reader(blank, use_det=False, use_rec=True)
 
-    def read(self, images: list[Image]) -> list[list[TextLine]]:
+    def read(self, images: list[Image], language: str | None = None) -> list[list[TextLine]]:
         """The lines of text on each image, top to bottom."""
         return [self._read(image) for image in images]
 
