@@ -103,7 +103,7 @@ class Converter:
 
     def convert(self, files: dict[str, str], work: Path, quantization: str) -> None:
         """Make `work/model` whole: weights, vocabulary, and every small file that an engine may want."""
-        from tools.vision.torchvision_ops import fit_torchvision
+        from tools.torchvision_ops import fit_torchvision
 
         fit_torchvision()
         from ctranslate2.converters import TransformersConverter

@@ -9,7 +9,7 @@ from tools.errors import NotInstalled
 from tools.looking import (
     DetectInput,
     FaceInput,
-    LookInput,
+    ReadInput,
     SeenFace,
     SeenObject,
     SeenText,
@@ -40,7 +40,7 @@ async def look(ref: str, size: tuple[int, int], bench: Bench) -> ImageSeen:
     senses = {
         "objects": lambda: bench.call(find_objects, DetectInput(images=[ref])),
         "faces": lambda: bench.call(find_faces, FaceInput(images=[ref])),
-        "lines": lambda: bench.call(read_text, LookInput(images=[ref])),
+        "lines": lambda: bench.call(read_text, ReadInput(images=[ref])),
         "description": lambda: bench.call(describe_images, DescribeImagesInput(images=[ref])),
     }
     for sense, work in senses.items():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tools.catalog import load_catalog
 from tools.settings import Settings
 from tools.store import WeightStore
-from tools.vision.torchvision_ops import fit_torchvision
+from tools.torchvision_ops import fit_torchvision
 
 Files = Callable[[str], Mapping[str, Path]]
 Engine = Callable[[str], Any]

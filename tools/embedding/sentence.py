@@ -9,7 +9,7 @@ import numpy as np
 from tools.catalog import Row
 from tools.embedding import Vectors
 from tools.errors import NotInstalled
-from tools.vision.torchvision_ops import fit_torchvision
+from tools.torchvision_ops import fit_torchvision
 
 
 class SentenceEmbedding:

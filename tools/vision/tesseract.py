@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,8 @@ _SHORTEST = 640
 _WIDEST = 2_560
 _STRIP = 0.25
 """Height by width below which an image is one line or two."""
+_STRAY = re.compile("\N{ZERO WIDTH NON-JOINER}+$|(?<=[\N{TAMIL SIGN ANUSVARA}-\u0bff])\N{ZERO WIDTH NON-JOINER}")
+"""It ends words with joiners that nobody wrote, and Tamil has none at all."""
 _FLAT = 4.0
 _MARGIN = 12
 
@@ -129,7 +132,7 @@ def _lines(told: str, image: Image, scale: float) -> Iterator[TextLine]:
             continue
         line = found.setdefault((row["block_num"], row["par_num"], row["line_num"]), _Line())
         left, top, width, height = (int(row[name]) for name in ("left", "top", "width", "height"))
-        line.words.append(row["text"].strip())
+        line.words.append(_STRAY.sub("", row["text"].strip()))
         line.sureness.append(float(row["conf"]) / 100)
         line.boxes.append((left, top, left + width, top + height))
     tall, wide = image.shape[:2]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import NotInstalled
-from tools.vision.torchvision_ops import fit_torchvision
+from tools.torchvision_ops import fit_torchvision
 
 if TYPE_CHECKING:
     from tools.catalog import Row
