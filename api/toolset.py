@@ -13,6 +13,7 @@ ROOMS = (
     "tools.speaking",
     "tools.looking",
     "tools.describing",
+    "tools.reading",
     "tools.translating",
     "tools.interpreting",
     "tools.embedding_tools",
