@@ -89,7 +89,7 @@ def _of_segment(segment: Segment) -> Passage:
 def relate(passages: Sequence[Passage], texts: dict[Part, TextSeen], now: datetime) -> list[Relation]:
     """All that occurs in two parts or more: things first, then names, times and other words."""
     things = _joined("thing", [(label, each) for each in passages for label in _things(each)])
-    named = _joined("name", [(name, each) for each in passages for name in _names(each)])
+    named = _joined("name", _called([(name, each) for each in passages for name in _names(each)]))
     taken = {word for each in (*things, *named) for word in content(each.what)}
     worded = _joined("word", [(word, each) for each in passages if not each.seen for word in _words(each, taken)])
     ordered = sorted(worded, key=lambda each: (-len(each.parts), -len(each.what), each.what))
@@ -133,6 +133,12 @@ def _things(passage: Passage) -> Iterator[str]:
 def _names(passage: Passage) -> list[str]:
     """A sign in capitals says names too; what begins a sentence may be one where the other part has it as well."""
     return [] if passage.seen else [name.title() for name, _, _ in capitalised(passage.text)]
+
+
+def _called(pairs: Sequence[tuple[str, Passage]]) -> list[tuple[str, Passage]]:
+    """Each name as it is told most briefly: «Professor Ada Lovelace» is who another part calls «Lovelace»."""
+    brief = sorted({name for name, _ in pairs}, key=len)
+    return [(next(each for each in brief if f" {name}".endswith(f" {each}")), passage) for name, passage in pairs]
 
 
 def _words(passage: Passage, taken: set[str]) -> Iterator[str]:
