@@ -21,6 +21,7 @@ from api import (
     later,
     listen,
     login,
+    lookout,
     media,
     models,
     openai,
@@ -76,6 +77,7 @@ def create_app(
         speech,
         speaking,
         listen,
+        lookout,
         realtime,
         video,
     )

@@ -14,6 +14,7 @@ from uuid import uuid4
 from api.auth import is_loopback
 from api.limits import Streams
 from api.observe import Metrics
+from ingestion.live.eyes import Eyes
 from tools.bench import Bench
 from tools.errors import SutradharError
 from tools.open import make_home, open_bench
@@ -42,6 +43,11 @@ class Host:
     @cached_property
     def weights(self) -> WeightStore:
         return WeightStore(self.settings.cache, offline=self.settings.offline)
+
+    @cached_property
+    def eyes(self) -> Eyes:
+        """What live pictures are looked at with."""
+        return Eyes(self.settings.live.streams)
 
     @cached_property
     def desk(self) -> Desk:

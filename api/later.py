@@ -6,7 +6,7 @@ One row per endpoint; the table is the documentation and the OpenAPI.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Form, UploadFile, WebSocket
+from fastapi import APIRouter, File, Form, UploadFile
 from pydantic import BaseModel, create_model
 
 from tools.errors import NotInstalled
@@ -24,7 +24,6 @@ class Later:
     instead: str
 
 
-_ASK = "Ingest the video (POST /api/v1/knowledge/ingest), then ask about it at POST /api/v1/chat."
 _NONE = "Nothing on this host does it yet."
 
 LATER = (
@@ -42,8 +41,6 @@ LATER = (
     Later("/api/v1/avatar/lip-sync", "Fit lips to speech", {"video_file": FileIn, "audio_file": FileIn}, _NONE),
 )
 
-SOCKETS = ("/api/v1/video/stream-analysis",)
-
 
 def _answer(row: Later) -> Any:
     """The route of one row: its form or JSON body is validated by the row's model."""
@@ -60,17 +57,8 @@ def _answer(row: Later) -> Any:
     return answer
 
 
-async def _socket(socket: WebSocket) -> None:
-    await socket.accept()
-    path = socket.url.path
-    await socket.send_json(NotInstalled(f"{path} is not built yet.", remedy=_ASK).body())
-    await socket.close(1011, "not built yet")
-
-
 def later_router() -> APIRouter:
     router = APIRouter()
     for row in LATER:
         router.post(row.path, summary=row.summary, tags=["later"], status_code=501)(_answer(row))
-    for path in SOCKETS:
-        router.add_api_websocket_route(path, _socket)
     return router

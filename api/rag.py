@@ -111,7 +111,7 @@ async def show(cited: Sequence[Citation], modality: Modality, bench: Bench) -> t
             if modality == "image":
                 continue
         place = {"start": each.start, "end": each.end, "page": each.page}
-        shown.append(Shown(n=each.n, source=each.source, media=_link(each), frame=frame, **place))  # type: ignore[arg-type]
+        shown.append(Shown(n=each.n, source=each.source, media=_link(each), frame=frame, **place))
     return shown, notes
 
 

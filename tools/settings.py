@@ -75,6 +75,17 @@ class Limits(_Section):
     """Longest that one decoding child may run."""
 
 
+class Live(_Section):
+    """Pictures that are watched while they happen."""
+
+    streams: Annotated[int, Field(ge=1)] = 8
+    """Live pictures watched at once; one more is refused with a retry time."""
+    allow: list[str] = []
+    """Addresses that may be watched, by pattern: `["rtsp://camera.lan:554/*", "https://tv.example/live/*"]`."""
+    seconds: Annotated[float, Field(gt=0)] = 86_400.0
+    """Longest that one address is watched."""
+
+
 class Budget(_Section):
     """When a run ends by itself, with what it has and the reason."""
 
@@ -227,6 +238,7 @@ class Settings(BaseSettings):
     prefect: Prefect = Prefect()
     store: Store = Store()
     limits: Limits = Limits()
+    live: Live = Live()
     budget: Budget = Budget()
     policy: Policy = Policy()
     mcp: dict[str, McpServer] = {}

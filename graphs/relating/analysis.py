@@ -36,7 +36,7 @@ async def analyze(
     now = datetime.now(UTC)
     seen = {part: read(text, now) for part, text in texts.items()}
     passages = [each for part, text in texts.items() for each in of_text(part, text)]
-    parts: dict[str, Any] = {**seen}
+    parts: dict[str, Any] = dict(seen.items())
     if image is not None:
         parts["image"] = await look(image[0].sha256, image[1], bench)
         passages += of_image(parts["image"])
