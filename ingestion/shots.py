@@ -17,6 +17,8 @@ _LEAST = 0.12
 _TIMES = 3.0
 _AROUND = 8
 _SHORTEST = 0.5
+_FLASH_SECONDS, _FLASH_LIGHT = 0.4, 0.04
+"""How long a flash lasts at most, and what it does to the brightness at least."""
 _MIXING, _TURNED = 0.02, 0.04
 """Shares of the grey scale by which a picture turned into another within a second: worth following, and enough."""
 _UNLIKE = 0.7
@@ -81,15 +83,23 @@ def find_cuts(changes: Changes, *, exact: bool = True) -> list[float]:
         peak = score[at] >= score[first:last].max()
         # the quiet half of the neighbours: a second cut nearby must not hide this one
         usual = float(np.sort(around)[: max(1, len(around) * 3 // 4)].mean()) if len(around) else 0.0
-        if peak and score[at] >= max(_LEAST, usual * _TIMES) and not _flash(score, int(at)):
+        if peak and score[at] >= max(_LEAST, usual * _TIMES) and not _flash(changes, score, int(at)):
             cuts.append(float(times[at]))
     return _apart(cuts)
 
 
-def _flash(score: NDArray[np.float32], at: int) -> bool:
-    """A flash or a dropped-in black frame changes everything and then changes it back."""
-    near = np.concatenate([score[max(0, at - 3) : at], score[at + 1 : at + 4]])
-    return bool(len(near) and near.max() >= score[at] * 0.6)
+def _flash(changes: Changes, score: NDArray[np.float32], at: int) -> bool:
+    """A flash or a dropped-in black frame changes the light and then changes it back."""
+    near = np.flatnonzero((np.abs(changes[:, 0] - changes[at, 0]) <= _FLASH_SECONDS) & (score >= score[at] * 0.6))
+    light = changes[:, 3]
+    for other in near:
+        first, last = min(at, int(other)), max(at, int(other))
+        if first == last or first == 0:
+            continue
+        before, after, inside = float(light[first - 1]), float(light[last]), float(light[first:last].mean())
+        if abs(inside - before) >= _FLASH_LIGHT and abs(after - before) <= 0.25 * abs(inside - before):
+            return True
+    return False
 
 
 def _apart(cuts: Sequence[float]) -> list[float]:
@@ -110,11 +120,18 @@ def find_turns(motion: Motion, changes: Changes) -> list[Turn]:
         dark = len(light) > 0 and (float(light.min()) < _BLACK or float(light.max()) > 1 - _BLACK)
         if float(rows[:, 5].max()) < _TURNED or (not dark and float(rows[:, 6].min()) > _UNLIKE):
             continue
+        if not dark and _cut_between(changes, start, end):
+            continue
         turn = Turn(max(0.0, start), end, "fade" if dark else "dissolve")
         if found and dark and found[-1].kind == "fade" and turn.start - found[-1].end < _DARK_SECONDS:
             turn = turn._replace(start=found.pop().start)
         found.append(turn)
     return found
+
+
+def _cut_between(changes: Changes, start: float, end: float) -> bool:
+    inside = changes[(changes[:, 0] >= start) & (changes[:, 0] <= end)]
+    return len(inside) > 0 and float(strengths(inside).max()) >= CUT
 
 
 def _runs(rows: Motion) -> list[Motion]:

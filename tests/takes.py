@@ -88,13 +88,13 @@ def view(
     whole = Pillow.fromarray(picture)
 
     def draw(at: float) -> Image:
-        wide = width * whole.width / (1 + move[2]) ** at
+        wide = min(width * whole.width / (1 + move[2]) ** at, whole.width, whole.height * SIZE[0] / SIZE[1])
         high = wide * SIZE[1] / SIZE[0]
         right = x * whole.width + move[0] * at * wide + shake * wide * np.sin(17 * at) * np.sin(5 * at + 1)
         down = y * whole.height + move[1] * at * high + shake * high * np.cos(13 * at) * np.sin(7 * at)
-        left = float(np.clip(right - wide / 2, 0, whole.width - wide))
-        top = float(np.clip(down - high / 2, 0, whole.height - high))
-        box = (left, top, left + wide, top + high)
+        left = float(np.clip(right - wide / 2, 0, max(0.0, whole.width - wide)))
+        top = float(np.clip(down - high / 2, 0, max(0.0, whole.height - high)))
+        box = (left, top, min(left + wide, whole.width), min(top + high, whole.height))
         return np.asarray(whole.resize(SIZE, Pillow.Resampling.BILINEAR, box=box))
 
     return draw
