@@ -1,7 +1,9 @@
 """A film becomes segments with the right times; done twice, killed or half broken it comes to the same."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ from ingestion.ingest import ingest
 from ingestion.stages import Progress
 from tests.ingestion.senses import FakeHost, fake_bench
 from tests.tools.films import counting, film, wav
+from tools.bench import Bench
+from tools.catalog import Catalog, Row
+from tools.diarizing import Diarized, SpeakerTurn
 from tools.errors import EngineFailed, NotInstalled, SutradharError, TooLarge, UnsupportedMedia
 from tools.settings import Limits
 
@@ -178,3 +183,20 @@ async def test_limits_are_checked_before_anything_is_done(tmp_path: Path, clip: 
     with pytest.raises(TooLarge, match="16 s"):
         await ingest(clip, bench, knowledge_base="b")
     assert not host.segments
+
+
+async def test_speech_has_its_speaker_where_one_that_tells_is_installed(tmp_path: Path, clip: Path) -> None:
+    class Telling(FakeHost):
+        async def _diarize(self, input: Any, bench: Bench) -> Diarized:
+            turns = [SpeakerTurn(start=0.0, end=1.0, speaker="A"), SpeakerTurn(start=1.0, end=9.0, speaker="B")]
+            return Diarized(turns=turns, speakers=[], seconds=9.0, model=str(input.model))
+
+    host = Telling()
+    bench = fake_bench(tmp_path, host)
+    row = Row(id="teller", title="T", capability="diarization", engine="none:None", licence="-", commercial=True)
+    profile = bench.catalog.profiles["embedded"]
+    told = profile.model_copy(update={"serves": {**profile.serves, "diarization": ["teller"]}})
+    catalog = Catalog(models=[*bench.catalog.models, row], profiles={"embedded": told})
+    await ingest(clip, replace(bench, catalog=catalog), knowledge_base="a")
+    assert [each.speaker for each in host.of("speech")] == ["B"]
+    assert host.calls["diarize"] == 1
