@@ -14,6 +14,7 @@ from tools.admission import Plan, ResidentInfo
 from tools.catalog import Row
 from tools.errors import NotInstalled
 from tools.events import Emit, ModelEvent
+from tools.isolation.environments import Environments
 from tools.residency import Residency
 from tools.settings import Settings
 from tools.store import WeightStore
@@ -52,7 +53,8 @@ def is_installed(row: Row, weights: WeightStore, settings: Settings) -> bool:
     """Whether the row could serve now: its weights are here, or for a remote one its provider's key."""
     if row.isolation == "remote":
         return str(row.options.get("provider")) in settings.api_keys
-    return row.status == "ready" and not weights.missing(row)
+    environments = Environments(settings.cache / "environments", offline=True)
+    return row.status == "ready" and not weights.missing(row) and not environments.missing(row)
 
 
 @router.get("")

@@ -8,11 +8,15 @@ the event loop. A lease carries the call to wherever the engine lives:
             ...
 """
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-from tools.catalog import Row
+if TYPE_CHECKING:
+    # engines with an interpreter of their own import their capability too, and have no pydantic
+    from tools.catalog import Row
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)

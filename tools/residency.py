@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -23,6 +24,7 @@ from tools.devices import Cost, Costs, Devices
 from tools.errors import Busy, Conflict, EngineFailed, InvalidInput
 from tools.events import Emit, ModelEvent, ignore
 from tools.isolation import Running, process, remote, server, thread
+from tools.isolation.environments import Environments, confinement, variables
 from tools.settings import Settings
 
 P = ParamSpec("P")
@@ -71,11 +73,13 @@ class Residency:
         settings: Settings,
         *,
         costs: Costs | None = None,
+        environments: Environments | None = None,
         wait_seconds: float = 600.0,
     ) -> None:
         self._catalog = catalog
         self._devices = devices
         self._weights = weights
+        self._environments = environments or Environments(settings.cache / "environments", offline=settings.offline)
         self._settings = settings
         self._costs = costs or Costs()
         self._wait_seconds = wait_seconds
@@ -117,8 +121,9 @@ class Residency:
         if resident is not None and resident.state in {"ready", "loading"}:
             return plan.model_copy(update={"seconds": 0.0 if resident.state == "ready" else resident.seconds})
         absent = self._weights.missing(row)
-        note = f"{sum(each.size or 0 for each in absent) / 1e6:,.0f} MB are fetched first" if absent else ""
-        plan = plan.model_copy(update={"seconds": cost.seconds, "note": note})
+        notes = [f"{sum(each.size or 0 for each in absent) / 1e6:,.0f} MB are fetched first"] if absent else []
+        notes += ["its environment is built first"] if self._environments.missing(row) else []
+        plan = plan.model_copy(update={"seconds": cost.seconds, "note": "; ".join(notes)})
         if cost.memory > self._devices.budget(device) + SLACK:
             return plan.model_copy(update={"verdict": "never", "seconds": 0.0})
         leaving, waits = self._ledger.leaving(device, cost.memory - plan.free)
@@ -238,10 +243,10 @@ class Residency:
         row = resident.row
         try:
             wakes = resident.running is not None
-            files = {} if wakes else await self._weights.ensure(row, lambda event: self._news.spread(resident, event))
+            python, files = (None, {}) if wakes else await self._install(resident)
             await self._make_room(resident)
             started = time.monotonic()
-            await (self._wake(resident) if wakes else self._start(resident, files))
+            await (self._wake(resident) if wakes else self._start(resident, files, python))
             resident.seconds = time.monotonic() - started
             await self._measure(resident)
         except BaseException as error:
@@ -256,13 +261,26 @@ class Residency:
         self._news.tell(resident, "ready", seconds=resident.seconds)
         self._ledger.notify()
 
-    async def _start(self, resident: Resident, files: Mapping[str, Path]) -> None:
-        row = resident.row
+    async def _install(self, resident: Resident) -> tuple[str | None, Mapping[str, Path]]:
+        """Its interpreter and its files; the interpreter first, whose absence shows before gigabytes have come."""
+        row, tell = resident.row, partial(self._news.spread, resident)
+        return await self._environments.ensure(row, tell), await self._weights.ensure(row, tell)
+
+    async def _start(self, resident: Resident, files: Mapping[str, Path], python: str | None) -> None:
+        row = resident.row.model_copy(update={"python": python})
         self._news.tell(resident, "loading", f"about {resident.seconds:.0f} s", seconds=resident.seconds)
         if row.isolation == "thread":
             resident.running = await thread.start(row, files, row.device)
         elif row.isolation == "process":
-            resident.running = await process.start(row.engine, files, row=row, device=row.device, python=row.python)
+            resident.running = await process.start(
+                row.engine,
+                files,
+                row=row,
+                device=row.device,
+                limits=confinement(row),
+                python=python,
+                variables=variables(row, python),
+            )
         else:
             resident.running = await server.start(row, files, row.device)
 

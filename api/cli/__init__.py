@@ -173,6 +173,15 @@ def fetch_models(
     run(command.fetch(settings(), models or [], as_json=json), as_json=json)
 
 
+@models_app.command("remove")
+def remove_models(models: Annotated[list[str], typer.Argument(help="Model ids.")], json: Json = False) -> None:
+    """Delete models' weights, and the environments that only they run in."""
+    from api.cli import models as command
+    from api.cli.edge import run, settings
+
+    run(command.remove(settings(), models, as_json=json), as_json=json)
+
+
 @models_app.command("plan")
 def plan_model(model: str, json: Json = False) -> None:
     """What loading a model would do: fits, evicts whom, never fits."""

@@ -18,6 +18,7 @@ from api.cli.models import profile_rows
 from api.discovery import find
 from tools.catalog import load_catalog
 from tools.errors import SutradharError
+from tools.isolation.environments import Environments, find_uv
 from tools.settings import Settings
 from tools.store import WeightStore
 
@@ -125,11 +126,13 @@ def _profile(settings: Settings) -> Iterator[Check]:
     needs = ", ".join(f"{budget:g} GB on {device}" for device, budget in devices.items())
     yield Check("profile", ok=True, detail=f"{settings.profile}: {len(rows)} models, {needs}")
     yield from _gpus(devices)
+    environments = Environments(settings.cache / "environments", offline=True)
     for row in rows:
         missing = store.missing(row)
         size = sum(file.size or 0 for file in missing) / 1e6
-        detail = "installed" if not missing else f"{size:,.0f} MB are not here"
-        yield Check(f"model {row.id}", not missing, detail, f"sutradhar models fetch {row.id}")
+        absent = [f"{size:,.0f} MB are not here"] if missing else []
+        absent += ["its environment is not built"] if environments.missing(row) else []
+        yield Check(f"model {row.id}", not absent, ", ".join(absent) or "installed", f"sutradhar models fetch {row.id}")
 
 
 def _gpus(devices: dict[str, float]) -> Iterator[Check]:
@@ -154,6 +157,13 @@ def _programs(settings: Settings) -> Iterator[Check]:
     for name, use in _PROGRAMS.items():
         path = shutil.which(name)
         yield Check(name, path is not None, path or "not installed (optional)", use, needed=False)
+
+
+def _environments(settings: Settings) -> Iterator[Check]:
+    """Models with pins of their own run under another interpreter, which uv puts together."""
+    uv = find_uv()
+    use = "builds the environments of models with old pins: pip install uv"
+    yield Check("uv", uv is not None, str(uv or "not installed (optional)"), use, needed=False)
 
 
 def _sandbox(settings: Settings) -> Iterator[Check]:
@@ -184,5 +194,6 @@ CHECKS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
     _keys,
     _profile,
     _programs,
+    _environments,
     _sandbox,
 )

@@ -12,6 +12,7 @@ from api.cli.host import running_host
 from api.models import is_installed
 from tools.catalog import Catalog, Row, load_catalog
 from tools.events import ModelEvent, ToolEvent
+from tools.isolation.environments import Environments
 from tools.settings import Settings
 from tools.store import WeightStore
 
@@ -56,8 +57,11 @@ def profile_rows(catalog: Catalog, settings: Settings) -> list[Row]:
 
 
 async def fetch(settings: Settings, models: list[str], *, as_json: bool) -> None:
-    """Fetch the named models' weights, or the profile's but for those that are fetched on request."""
-    catalog, store = load_catalog(), WeightStore(settings.cache, offline=settings.offline)
+    """Fetch the named models' weights and build the environments that they run in.
+
+    Without names, those of the profile that are not on request.
+    """
+    catalog, store, environments = _shelves(settings)
     listed = [row for row in profile_rows(catalog, settings) if not row.on_request]
     rows = [_fetchable(catalog, id) for id in models] or listed
     columns = (
@@ -68,8 +72,11 @@ async def fetch(settings: Settings, models: list[str], *, as_json: bool) -> None
     )
     with Progress(*columns, console=err, disable=as_json) as progress:
         for row in rows:
-            await _fetch(row, store, progress)
-    fetched = [{"id": row.id, "folder": str(store.folder(row)), "bytes": store.size(row)} for row in rows]
+            await _fetch(row, store, environments, progress)
+    fetched = [
+        {"id": row.id, "folder": str(store.folder(row)), "bytes": store.size(row) + environments.size(row)}
+        for row in rows
+    ]
     if as_json:
         say_json({"models": fetched})
     else:
@@ -83,15 +90,43 @@ def _fetchable(catalog: Catalog, model: str) -> Row:
     return row if row.files else catalog.resolve(model).row
 
 
-async def _fetch(row: Row, store: WeightStore, progress: Progress) -> None:
+async def _fetch(row: Row, store: WeightStore, environments: Environments, progress: Progress) -> None:
     task = progress.add_task(row.id, total=1.0)
 
     def emit(event: ToolEvent | ModelEvent) -> None:
-        if isinstance(event, ModelEvent) and event.fraction is not None:
-            progress.update(task, completed=event.fraction, description=f"{row.id} {event.note}".strip())
+        if isinstance(event, ModelEvent):
+            description = escape(f"{row.id} {event.note}".strip())
+            progress.update(task, completed=event.fraction, description=description)
 
+    await environments.ensure(row, emit)
     await store.ensure(row, emit)
     progress.update(task, completed=1.0)
+
+
+async def remove(settings: Settings, models: list[str], *, as_json: bool) -> None:
+    """Delete the models' weights, and the environments that only they run in."""
+    catalog, store, environments = _shelves(settings)
+    rows, freed = [catalog.row(id) for id in models], 0
+    leaving = {row.id for row in rows}
+    # a shared environment stays for a row that is installed
+    others = [row for row in catalog.models if row.id not in leaving and row.files and not store.missing(row)]
+    for row in rows:
+        before = store.size(row) + environments.size(row)
+        await store.remove(row)
+        await environments.remove(row, others)
+        freed += before - store.size(row) - environments.size(row)
+    if as_json:
+        say_json({"removed": sorted(leaving), "bytes": freed})
+    else:
+        out.print(f"{', '.join(sorted(leaving))}: {freed / 1e6:,.0f} MB are free again.")
+
+
+def _shelves(settings: Settings) -> tuple[Catalog, WeightStore, Environments]:
+    return (
+        load_catalog(),
+        WeightStore(settings.cache, offline=settings.offline),
+        Environments(settings.cache / "environments", offline=settings.offline),
+    )
 
 
 async def plan(settings: Settings, model: str, *, as_json: bool) -> None:

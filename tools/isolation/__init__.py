@@ -48,14 +48,20 @@ class Tail:
 
     def __init__(self, lines: int = 40) -> None:
         self._lines: deque[str] = deque(maxlen=lines)
+        self._open = ""
 
-    async def follow(self, stream: asyncio.StreamReader | None) -> None:
-        """Read until the stream ends, so that the writer never blocks on a full pipe."""
+    async def follow(self, stream: asyncio.StreamReader | None, hear: Callable[[str], None] | None = None) -> None:
+        """Read until the stream ends, so that the writer never blocks on a full pipe; `hear` is told each line."""
         while stream is not None and (chunk := await stream.read(1 << 16)):
-            self._lines.extend(line[:500] for line in chunk.decode(errors="replace").splitlines() if line.strip())
+            *lines, self._open = (self._open + chunk.decode(errors="replace").replace("\r", "\n")).split("\n")
+            self._open = self._open[-500:]
+            for line in (line[:500] for line in lines if line.strip()):
+                self._lines.append(line)
+                if hear is not None:
+                    hear(line)
 
     def __str__(self) -> str:
-        return "\n".join(self._lines)[-2000:]
+        return "\n".join([*self._lines, *([self._open] if self._open.strip() else [])])[-2000:]
 
 
 def child_environment() -> dict[str, str]:

@@ -238,17 +238,20 @@ async def start(
     options: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
     python: str | None = None,
+    variables: Mapping[str, str] | None = None,
     load_seconds: float = 600.0,
 ) -> ChildEngine:
     """Start a child and build `engine` (`module:Class`) in it; the caller closes it.
 
     With a `row` the engine is built as `Class(row, files, device)`, without one as `Class(**options)`. `python` is
-    another interpreter. Raises `EngineFailed` or `NotInstalled`.
+    another interpreter, `variables` are added to its environment. Raises `EngineFailed` or `NotInstalled`.
     """
     title = row.title if row is not None else engine.rpartition(":")[2]
     ours, theirs = socket.socketpair()
     with theirs:
         ours.setblocking(False)
+        # each of its threads takes address space
+        polite = {"OPENBLAS_NUM_THREADS": "1"} if limits and limits.memory else {}
         command = [python or sys.executable, child.__file__, _orders(engine, theirs, limits, python)]
         try:
             process = await asyncio.create_subprocess_exec(
@@ -256,7 +259,7 @@ async def start(
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=child_environment() | ({"OPENBLAS_NUM_THREADS": "1"} if limits else {}),
+                env=child_environment() | polite | dict(variables or {}),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
