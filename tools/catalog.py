@@ -1,5 +1,6 @@
 """The model catalogue: one row per model, read from `catalog.toml`."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -10,9 +11,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tools.errors import InvalidInput, NotFound, NotInstalled
+from tools.sources import parse_source
 
 Isolation = Literal["thread", "process", "server", "remote"]
 Status = Literal["ready", "later", "retired", "unsuitable"]
+
+_PINNED = re.compile(r"[\w.-]+(\[[\w,-]+\])?(==[\w.+!-]+| @ https://\S+)( *;.+)?")
 
 
 class _Frozen(BaseModel):
@@ -37,6 +41,10 @@ class Row(_Frozen):
 
     `aliases` are other names that people know it by; case does not matter in names. A row that is `on_request` is not
     fetched in passing: nobody is sent to it before somebody fetched it, or asked for it by name.
+
+    `python` is an interpreter, by path or version, and `requirements` are what it needs installed, each at one version:
+    an environment is built of them (`tools.isolation.environments`). Where `trust_remote_code` lets code that lies
+    beside the weights run, every source is pinned.
 
     `engine` is `module:Class`; an empty engine means that none is written yet and `note` says so. `memory` is GB
     on the device, `rate` Hz of its native audio, `context` tokens, `load_seconds` a first guess that is replaced by
@@ -76,6 +84,16 @@ class Row(_Frozen):
             raise ValueError(f"row {self.id!r} is {self.status!r} and must say why in `note`")
         if self.status == "ready" and not self.engine:
             raise ValueError(f"row {self.id!r} is ready and must name its `engine`")
+        return self
+
+    @model_validator(mode="after")
+    def _foreign_code_is_pinned(self) -> "Row":
+        if loose := [each for each in self.requirements if not _PINNED.fullmatch(each)]:
+            raise ValueError(f"row {self.id!r} must pin {loose[0]!r}, as in `package==1.0`")
+        sources = [source for file in self.files for source in file.sources] if self.trust_remote_code else []
+        # whoever may change a configuration chooses the code that it names, so this holds for all files
+        if loose := [source for source in sources if not all(part.is_pinned for part in parse_source(source))]:
+            raise ValueError(f"row {self.id!r} runs remote code, so {loose[0]!r} must name its commit in full")
         return self
 
 

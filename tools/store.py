@@ -31,13 +31,15 @@ _INDEX = ".safetensors.index.json"
 class WeightStore:
     """Weights under `root/weights/<row id>/`, fetched once whoever asks and however often.
 
-    With `offline` nothing is fetched. `hub` is another model hub than the one that huggingface_hub is configured for.
+    With `offline` nothing is fetched. `hub` is another model hub than the one that huggingface_hub is configured for,
+    `github` another place for archives of repositories.
     """
 
-    def __init__(self, root: Path, *, offline: bool = False, hub: str | None = None) -> None:
+    def __init__(self, root: Path, *, offline: bool = False, hub: str | None = None, github: str | None = None) -> None:
         self._root = root
         self._offline = offline
         self._hub = hub
+        self._github = github
 
     def folder(self, row: Row) -> Path:
         """Where the row's files lie."""
@@ -96,7 +98,7 @@ class WeightStore:
         gauge = Gauge(row, sum(file.size or 0 for file in missing), emit)
         archives = self._archives(row)
         archives.mkdir(parents=True, exist_ok=True)
-        async with Fetching(archives, gauge, hub=self._hub) as fetching:
+        async with Fetching(archives, gauge, hub=self._hub, github=self._github) as fetching:
             results = await asyncio.gather(*(self._file(row, file, fetching) for file in missing))
         failures = [failure for failure in results if failure]
         if failures:

@@ -1,4 +1,4 @@
-"""A package index, an npm registry and a model hub on loopback, which can be told to misbehave."""
+"""A package index, an npm registry, a model hub and repositories on loopback, which can be told to misbehave."""
 
 import asyncio
 import hashlib
@@ -57,6 +57,7 @@ class Registries:
     packages: dict[str, dict[str, bytes]] = field(default_factory=dict)
     npm: dict[str, dict[str, bytes]] = field(default_factory=dict)
     hub: dict[str, bytes] = field(default_factory=dict)
+    commits: dict[str, bytes] = field(default_factory=dict)
     cut: dict[str, int] = field(default_factory=dict)
     stall: dict[str, int] = field(default_factory=dict)
     stalled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -71,6 +72,7 @@ class Registries:
         app.router.add_get("/simple/{name}/", self._simple)
         app.router.add_get("/npm/{name:.+}", self._npm)
         app.router.add_get("/files/{name}", self._file)
+        app.router.add_get("/{owner}/{repo}/tar.gz/{commit}", self._commit)
         app.router.add_route("*", "/{repo:(?:datasets/)?[^/]+/[^/]+}/resolve/{revision}/{path:.+}", self._hub)
         app.router.add_get("/cdn/{key:.+}", self._cdn)
         return app
@@ -113,6 +115,12 @@ class Registries:
     async def _file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         return await self._send(request, name, self._files()[name])
+
+    async def _commit(self, request: web.Request) -> web.StreamResponse:
+        key = "{owner}/{repo}@{commit}".format_map(request.match_info)
+        if key not in self.commits:
+            raise web.HTTPNotFound
+        return await self._send(request, key, self.commits[key])
 
     async def _hub(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]

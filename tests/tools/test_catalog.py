@@ -3,8 +3,10 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tools.catalog import Catalog, Row, load_catalog
 from tools.errors import NotFound, NotInstalled
@@ -139,3 +141,27 @@ def _row(id: str, **more: object) -> dict[str, object]:
 def test_a_catalogue_that_cannot_be_meant_is_refused(rows: list[dict[str, object]], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Catalog.model_validate({"models": rows, "profiles": {}})
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"requirements": ["torch>=2"]}, "must pin 'torch>=2'"),
+        ({"requirements": ["torch"]}, "must pin 'torch'"),
+        (
+            {
+                "trust_remote_code": True,
+                "files": [{"name": "config.json", "sources": ["hf:owner/repo@main/config.json"]}],
+            },
+            "must name its commit in full",
+        ),
+    ],
+)
+def test_foreign_code_is_pinned(more: dict[str, Any], why: str) -> None:
+    about = {"id": "a", "title": "A", "capability": "c", "engine": "a:B", "licence": "MIT", "commercial": True}
+    with pytest.raises(ValidationError, match=why):
+        Row.model_validate(about | more)
+    pinned = {
+        "requirements": ["torch==2.1.0+cpu ; python_version < '3.12'", "a[b]==1", "c @ https://example.org/c.whl"]
+    }
+    Row.model_validate(about | pinned)

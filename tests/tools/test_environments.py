@@ -55,6 +55,11 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def lose(interpreter: Path) -> None:
+    interpreter.unlink()
+    interpreter.symlink_to(interpreter.with_name("gone"))
+
+
 def folders(root: Path) -> list[str]:
     return [path.name for path in root.iterdir() if path.is_dir() and path.name != "wheels"]
 
@@ -100,9 +105,8 @@ async def test_rows_share_it_and_the_last_takes_it_away(tmp_path: Path, wheels: 
 
 async def test_an_environment_whose_interpreter_went_is_built_again(tmp_path: Path, wheels: Path) -> None:
     environments = Environments(tmp_path)
-    python = str(await environments.ensure(row()))
-    os.remove(python)
-    os.symlink(tmp_path / "gone", python)
+    python = await environments.ensure(row())
+    lose(environments.folder(row()) / "bin" / "python")
     assert environments.missing(row())
     assert await environments.ensure(row()) == python
     assert not environments.missing(row())

