@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tools.errors import InvalidInput, NotFound, NotInstalled
-from tools.sources import parse_source
+from tools.sources import Part, parse_source
 
 Isolation = Literal["thread", "process", "server", "remote"]
 Status = Literal["ready", "later", "retired", "unsuitable"]
 
-_PINNED = re.compile(r"[\w.-]+(\[[\w,-]+\])?(==[\w.+!-]+| @ https://\S+)( *;.+)?")
+# one version, or none above one
+_PINNED = re.compile(r"[\w.-]+(\[[\w,-]+\])?(==[\w.+!-]+|(>=?[\w.+!-]+,)?<=?[\w.+!-]+| @ https://\S+)( *;.+)?")
 
 
 class _Frozen(BaseModel):
@@ -42,9 +43,9 @@ class Row(_Frozen):
     `aliases` are other names that people know it by; case does not matter in names. A row that is `on_request` is not
     fetched in passing: nobody is sent to it before somebody fetched it, or asked for it by name.
 
-    `python` is an interpreter, by path or version, and `requirements` are what it needs installed, each at one version:
-    an environment is built of them (`tools.isolation.environments`). Where `trust_remote_code` lets code that lies
-    beside the weights run, every source is pinned.
+    `python` is an interpreter, by path or version, and `requirements` are what it needs installed, none newer
+    than it says: an environment is built of them (`tools.isolation.environments`). Where `trust_remote_code` lets code
+    that came with the weights run, the repositories that it came from are pinned.
 
     `engine` is `module:Class`; an empty engine means that none is written yet and `note` says so. `memory` is GB
     on the device, `rate` Hz of its native audio, `context` tokens, `load_seconds` a first guess that is replaced by
@@ -90,11 +91,16 @@ class Row(_Frozen):
     def _foreign_code_is_pinned(self) -> "Row":
         if loose := [each for each in self.requirements if not _PINNED.fullmatch(each)]:
             raise ValueError(f"row {self.id!r} must pin {loose[0]!r}, as in `package==1.0`")
-        sources = [source for file in self.files for source in file.sources] if self.trust_remote_code else []
-        # whoever may change a configuration chooses the code that it names, so this holds for all files
-        if loose := [source for source in sources if not all(part.is_pinned for part in parse_source(source))]:
-            raise ValueError(f"row {self.id!r} runs remote code, so {loose[0]!r} must name its commit in full")
+        code = {part.name for file in self.files if file.name.endswith(".py") for part in _parts(file)}
+        # whoever may change a configuration chooses what runs of the code beside it, so this holds for all its files
+        for part in (part for file in self.files for part in _parts(file)):
+            if self.trust_remote_code and part.name in code and not part.is_pinned:
+                raise ValueError(f"row {self.id!r} runs code of {str(part)!r}, which must name its commit in full")
         return self
+
+
+def _parts(file: File) -> list[Part]:
+    return [part for source in file.sources for part in parse_source(source)]
 
 
 class Profile(_Frozen):

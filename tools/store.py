@@ -17,7 +17,7 @@ from tools.conversion import CONVERT, convert
 from tools.errors import InvalidInput, NotInstalled
 from tools.events import Emit, ModelEvent, ignore
 from tools.onnx_session import external_files
-from tools.sources import SourceFailed
+from tools.sources import SourceFailed, parse_source
 from tools.sources.archive import is_pickle
 from tools.sources.fetching import Fetching, Gauge
 
@@ -25,7 +25,7 @@ _RECORD = "verified.json"
 _EXTERNAL = "external"
 """The option of a row that names an ONNX graph whose weights lie in files beside it, which only the graph lists."""
 
-_INDEX = ".safetensors.index.json"
+_INDICES = (".safetensors.index.json", ".bin.index.json")
 
 
 class WeightStore:
@@ -93,7 +93,9 @@ class WeightStore:
         if not missing:
             return
         if self._offline and not all(source.startswith(("file:", "~")) for file in missing for source in file.sources):
-            raise _not_installed(row, f"{row.title} is not on this machine, and fetching is switched off.")
+            raise _not_installed(
+                row, f"{row.title} is not on this machine, and fetching is switched off. It lacks {_told(missing)}."
+            )
         self._check_room(row, missing)
         gauge = Gauge(row, sum(file.size or 0 for file in missing), emit)
         archives = self._archives(row)
@@ -192,7 +194,7 @@ def _with_shards(row: Row, folder: Path) -> Row:
     """The row with the parts that its indices of weights name, where those are here; they lie beside the index."""
     beside, known = list[File](), {file.name for file in row.files}
     for file in row.files:
-        if not file.name.endswith(_INDEX):
+        if not file.name.endswith(_INDICES):
             continue
         with suppress(OSError, ValueError, AttributeError):
             parts = set(json.loads((folder / file.name).read_text(encoding="utf-8"))["weight_map"].values())
@@ -216,6 +218,15 @@ def _is_verified(path: Path, file: File, seen: Any) -> bool:
     except OSError:
         return False
     return (stat.st_size, stat.st_mtime_ns) == (seen.get("size"), seen.get("mtime_ns"))
+
+
+def _told(missing: list[File]) -> str:
+    """What is to be fetched, and where it lies."""
+    size = sum(file.size or 0 for file in missing)
+    parts = [part for file in missing for part in parse_source(file.sources[0])]
+    places = list(dict.fromkeys(str(part) for part in parts if part.scheme != "file"))
+    names = ", ".join(file.name for file in missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+    return f"{names}{f' ({size / 1e6:,.0f} MB)' if size else ''}, from {', '.join(places[:4])}"
 
 
 def _sha256(path: Path) -> str:

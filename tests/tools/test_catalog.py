@@ -151,7 +151,10 @@ def test_a_catalogue_that_cannot_be_meant_is_refused(rows: list[dict[str, object
         (
             {
                 "trust_remote_code": True,
-                "files": [{"name": "config.json", "sources": ["hf:owner/repo@main/config.json"]}],
+                "files": [
+                    {"name": "config.json", "sources": ["hf:owner/repo@main/config.json"]},
+                    {"name": "code.py", "sources": [f"hf:owner/repo@{'0' * 40}/code.py"]},
+                ],
             },
             "must name its commit in full",
         ),
@@ -162,6 +165,12 @@ def test_foreign_code_is_pinned(more: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Row.model_validate(about | more)
     pinned = {
-        "requirements": ["torch==2.1.0+cpu ; python_version < '3.12'", "a[b]==1", "c @ https://example.org/c.whl"]
+        "requirements": [
+            "torch==2.1.0+cpu ; python_version < '3.12'",
+            "a[b]==1",
+            "d<81",
+            "e>=2,<3",
+            "c @ https://example.org/c.whl",
+        ]
     }
     Row.model_validate(about | pinned)

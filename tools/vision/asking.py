@@ -193,7 +193,11 @@ def _absent(bench: Bench, row: Row) -> str:
             find(row.engine).command(row, {}, row.device, 0)
         except (NotInstalled, ImportError):
             return "needs a program that is not installed"
-    elif row.python is None and not all(find_spec(each) for each in getattr(find(row.engine), "needs", ())):
+    elif (
+        row.python is None
+        and not row.requirements
+        and not all(find_spec(each) for each in getattr(find(row.engine), "needs", ()))
+    ):
         return "needs PyTorch and transformers, which are not installed"
     store = WeightStore(bench.settings.cache, offline=True)
     return "has not been fetched" if row.on_request and row.files and store.missing(row) else ""

@@ -118,7 +118,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 
 
 def _has_packages(row: Row) -> bool:
-    # an interpreter of its own has its own packages
+    # an interpreter of its own has its own packages, and an environment is built when it is needed
     return row.python is not None or bool(row.requirements) or all(find_spec(each) for each in find(row.engine).needs)
 
 
