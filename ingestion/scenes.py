@@ -21,6 +21,10 @@ _SAME_MEAN, _SAME_MOST = 7.0, 30.0
 """Grey levels by which two prints of the same picture may differ: on average, and nearly everywhere."""
 _DRIFT = 0.035
 """Mean difference of prints, as a share of their contrast, from which a shot is not called still."""
+LEAST_CAMERA = 1.5
+"""Seconds of a shot under which nothing is said of its camera."""
+_CLEAR = 0.2
+"""Motion beside the camera's own from which the camera cannot be told."""
 _APART = 32.0
 """Grey levels by which the prints of two shots differ on average."""
 
@@ -139,6 +143,11 @@ def _before(mine: Sequence[str], before: Sequence[Sequence[str]]) -> int | None:
     return None
 
 
+def camera_is_clear(shot: ShotSeen) -> bool:
+    """Whether what looks like the camera's motion is its own: a bus that passes close looks like a pan."""
+    return shot.motion < _CLEAR and shot.end - shot.start >= LEAST_CAMERA
+
+
 def told(shot: ShotSeen, repeated: ShotSeen | None) -> str:
     """A shot in words, as memory keeps it."""
     from knowledge.segment import moment
@@ -149,9 +158,7 @@ def told(shot: ShotSeen, repeated: ShotSeen | None) -> str:
         parts.append(f"it begins with a {shot.transition}")
     if shot.camera == "still":
         parts.append("the camera stands still")
-    elif shot.camera == "shaky":
-        parts.append("the camera is unsteady")
-    elif shot.camera != "unknown":
+    elif shot.camera not in ("unknown", "shaky") and camera_is_clear(shot):
         verb, way = shot.camera.split()
         parts.append(f"the camera {verb}s {way}")
     if repeated is not None:

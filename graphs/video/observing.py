@@ -8,13 +8,10 @@ from graphs.temporal.words import content
 from graphs.video import trust, wording
 from graphs.video.sayings import Saying, heard, sayings
 from graphs.video.state import About, Moment, Scene, Statement
+from ingestion.scenes import LEAST_CAMERA, camera_is_clear
 from ingestion.timeline import ShotSeen, Timeline, Track
 from knowledge.segment import Modality, Segment
 
-_LEAST_CAMERA = 1.5
-"""Seconds of a shot whose camera is worth a sentence."""
-_CLEAR = 0.2
-"""Motion beside the camera's own from which the camera cannot be told: a bus that passes close looks like a pan."""
 _STILL, _LIVELY = 0.02, 0.35
 _CLOSE = 0.35
 """Share of the picture's height above which a face is seen close up."""
@@ -136,14 +133,13 @@ class Observer:
         return fresh
 
     def _shot(self, shot: ShotSeen, scene: Scene) -> list[Statement]:
-        long = shot.end - shot.start >= _LEAST_CAMERA
-        camera = _CAMERA.get(shot.camera) if long and shot.motion < _CLEAR else None
+        camera = _CAMERA.get(shot.camera) if camera_is_clear(shot) else None
         light = "The picture is dark" if self._is_dark(shot) else None
         begins = _BEGINS.get(shot.transition) if shot.start == scene.start and scene.number > 1 else None
         told: list[tuple[str | None, About]] = [(begins, "scene"), (light, "light"), (camera, "camera")]
         moment = moment_of_shot(shot)
         said = [Statement(text=f"{text}.", about=about, moments=[moment]) for text, about in told if text]
-        if scene.shots == 1 and long and (motion := _motion(shot)):
+        if scene.shots == 1 and (motion := _motion(shot)):
             said.append(Statement(text=motion, about="camera", moments=[moment]))
         if scene.shots == 1 and shot.colours:
             colours = wording.listed(shot.colours[:2])
@@ -208,7 +204,7 @@ def _middle_in(start: float, end: float, scene: Scene) -> bool:
 
 
 def _motion(shot: ShotSeen) -> str | None:
-    if shot.camera != "still":
+    if shot.camera != "still" or shot.end - shot.start < LEAST_CAMERA:
         return None
     if shot.motion <= _STILL:
         return "Hardly anything moves."
