@@ -14,6 +14,7 @@ ROOMS = (
     "tools.looking",
     "tools.describing",
     "tools.reading",
+    "tools.picturing",
     "tools.translating",
     "tools.interpreting",
     "tools.embedding_tools",

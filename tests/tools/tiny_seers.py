@@ -229,6 +229,38 @@ def make_llava_onevision(folder: Path) -> list[str]:
     return _save(LlavaOnevisionForConditionalGeneration(config), folder)
 
 
+def make_clip(folder: Path) -> list[str]:
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(0)
+    signs = ["<|startoftext|>", "<|endoftext|>"]
+    ids = _tokenizer(folder, signs, bos_token=signs[0], eos_token=signs[1], pad_token=signs[1])
+    _clip_images(folder, image_processor_type="CLIPImageProcessor", processor_class="CLIPProcessor")
+    text = _small(len(ids), max_position_embeddings=16, bos_token_id=0, eos_token_id=1, pad_token_id=1)
+    text.pop("num_key_value_heads")
+    config = CLIPConfig(text_config=text, vision_config=_clip_tower(), projection_dim=24)
+    return _save(CLIPModel(config), folder)
+
+
+def make_siglip(folder: Path) -> list[str]:
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+
+    torch.manual_seed(0)
+    ids = _tokenizer(folder, ["<pad>", "<eos>", "<unk>"], eos_token="<eos>", pad_token="<pad>")
+    _tell(
+        folder / "preprocessor_config.json",
+        image_processor_type="SiglipImageProcessor", processor_class="SiglipProcessor", do_normalize=True,
+        do_rescale=True, do_resize=True, resample=2, rescale_factor=1 / 255, size={"height": _SIDE, "width": _SIDE},
+        image_mean=[0.5] * 3, image_std=[0.5] * 3,
+    )  # fmt: skip
+    text = _small(len(ids), max_position_embeddings=16, projection_size=32)
+    text.pop("num_key_value_heads")
+    vision = {name: value for name, value in _clip_tower().items() if name != "model_type"}
+    return _save(SiglipModel(SiglipConfig(text_config=text, vision_config=vision)), folder)
+
+
 MAKERS: dict[str, Callable[[Path], list[str]]] = {
     "llava": make_llava,
     "video_llava": make_video_llava,

@@ -7,15 +7,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 
 from tools.batching import Coalescer
 from tools.bench import Bench
 from tools.capability import Lease, Part
 from tools.catalog import Choice, Row
-from tools.errors import InvalidInput, NotInstalled, SutradharError
-from tools.isolation.child import find
-from tools.store import WeightStore
+from tools.errors import InvalidInput, SutradharError
+from tools.installed import first_installed, not_installed
 from tools.vision import VISION_LANGUAGE, Question, VisionLanguage
 
 SMALLEST = "llava-onevision-0.5b"
@@ -148,7 +146,8 @@ def fit_frames(row: Row, count: int) -> list[int]:
 
 
 def choose_seer(bench: Bench, model: str | None = None) -> Choice:
-    """The row that sees: the named one, else the first of the profile that is installed and fits, else another such.
+    """The row that sees: the named one, else the first of the profile that is installed and fits, else another such,
+    else the chat model of the role `vision`.
 
     Blocking: it looks at the disk. Raises `NotInstalled` with the command that installs one.
     """
@@ -158,59 +157,11 @@ def choose_seer(bench: Bench, model: str | None = None) -> Choice:
     if model is not None:
         named = bench.catalog.resolve(model)
         return named if chat and named.row.id == chat.row.id else bench.choose(VISION_LANGUAGE, model=model)
-    listed = bench.candidates(VISION_LANGUAGE)
-    passed = list[str]()
-    for choice in [*listed, *_others(bench, {each.row.id for each in listed})]:
-        if absent := _absent(bench, choice.row):
-            passed.append(f"{choice.row.title} {absent}.")
-        else:
-            return choice.model_copy(update={"reason": " ".join([choice.reason, *passed]).strip()})
+    if (choice := first_installed(bench, VISION_LANGUAGE)) is not None:
+        return choice
     if chat is not None and (chat.row.commercial or not bench.settings.commercial):
         return chat
-    raise _nobody(bench, [each.row for each in listed])
-
-
-def _others(bench: Bench, listed: set[str]) -> list[Choice]:
-    """What somebody fetched is there to be used, also where the profile does not speak of it."""
-    rows = (row for row in bench.catalog.models if row.capability == VISION_LANGUAGE.name and row.id not in listed)
-    fetched = [row for row in rows if row.status == "ready" and row.files and _fits(bench, row)]
-    return [Choice(row=row, asked=row.id) for row in fetched if not _absent(bench, row)]
-
-
-def _fits(bench: Bench, row: Row) -> bool:
-    devices = bench.catalog.profile(bench.settings.profile).devices | bench.settings.devices
-    return row.memory <= devices.get(row.device, 0.0) and (row.commercial or not bench.settings.commercial)
-
-
-def _absent(bench: Bench, row: Row) -> str:
-    """What a row lacks here, as the end of a sentence; empty for one that can serve."""
-    if row.isolation == "remote":
-        return "" if str(row.options.get("provider", "openai")) in bench.settings.api_keys else "needs a key"
-    if not _fits(bench, row):
-        return f"does not fit on {row.device}"
-    if row.isolation == "server":
-        try:
-            find(row.engine).command(row, {}, row.device, 0)
-        except (NotInstalled, ImportError):
-            return "needs a program that is not installed"
-    elif (
-        row.python is None
-        and not row.requirements
-        and not all(find_spec(each) for each in getattr(find(row.engine), "needs", ()))
-    ):
-        return "needs PyTorch and transformers, which are not installed"
-    store = WeightStore(bench.settings.cache, offline=True)
-    return "has not been fetched" if row.on_request and row.files and store.missing(row) else ""
-
-
-def _nobody(bench: Bench, listed: list[Row]) -> NotInstalled:
-    wanted = next((row for row in listed if row.files and _fits(bench, row)), None) or bench.catalog.row(SMALLEST)
-    torch = "" if find_spec("torch") and find_spec("transformers") else "make gpu && "
-    return NotInstalled(
-        f"No vision-language model is installed, so nobody can say what is on an image "
-        f"(profile {bench.settings.profile!r}).",
-        remedy=f"Run `{torch}sutradhar models fetch {wanted.id}`.",
-    )
+    raise not_installed(bench, VISION_LANGUAGE, SMALLEST, "so nobody can say what is on an image")
 
 
 def seers(bench: Bench) -> Seers:
