@@ -75,7 +75,7 @@ class Trigger:
         return Fired(self.condition, start, end, f"said: «{said.strip()}»")
 
     def _looked(self, seen: Observed) -> bool:
-        return self.condition.sense == "frame" or self.condition.sense in seen.looked
+        return not seen.reading if self.condition.sense == "frame" else self.condition.sense in seen.looked
 
     def _fail(self, at: float) -> None:
         self._failing = at if self._failing is None else self._failing

@@ -20,6 +20,7 @@ THRESHOLD = 0.3
 LAG = 4.0
 """Seconds that a frame waits to be told of, from which no further stream is taken."""
 _BATCH = 4
+"""Frames in one call; reading gains nothing from company, and the others would wait for all of it."""
 _SLOWLY = 0.2
 _RETRY = 10.0
 
@@ -109,7 +110,8 @@ class Eyes:
                     sight.missing[sense] = str(error)
                     continue
                 key = (sense, row.id)
-                line = self.lines.setdefault(key, Coalescer(partial(_look, way), window=0.0, most=_BATCH))
+                most = 1 if sense == "text" else _BATCH
+                line = self.lines.setdefault(key, Coalescer(partial(_look, way), window=0.0, most=most))
                 sight.looks[sense] = partial(_one, line, lease)
                 sight.models[sense] = row.id
             yield sight

@@ -19,9 +19,9 @@ from tools.settings import Limits
 from tools.speech.live import Said
 from tools.vision import Image
 
-_STILL_WAIT: dict[Eye, float] = {"objects": 1.0, "faces": 1.0, "text": 4.0}
+_STILL_WAIT: dict[Eye, float] = {"objects": 1.0, "faces": 1.0, "text": 6.0}
 """Seconds after which a sense looks again at a picture in which nothing has changed."""
-_READ_WAIT = 0.9
+_READ_WAIT = 2.0
 """Seconds between two readings of a picture that changes all the time: reading is the dearest sense."""
 _CHANGED = 0.004
 _TELL_DROPPED = 1.0
@@ -91,6 +91,8 @@ class Lookout:
         self._looked_at: dict[Eye, tuple[float, Look]] = {}
         self._told_dropped = (0, time.monotonic())
         self._unsure: dict[Eye, bool] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._unread = False
         self._heard = set[tuple[int, int]]()
 
     @property
@@ -119,16 +121,22 @@ class Lookout:
 
     async def watch(self) -> None:
         """Look at one frame after the other, always the newest, until `finish`."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            while (frame := self._newest) is not None:
-                self._newest = None
-                await self._look(frame)
-                await self._tell_dropped(frame.at)
-            if self.ended.is_set():
-                await self._tell_dropped(self._last_at, at_last=True)
-                return
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                while (frame := self._newest) is not None:
+                    self._newest = None
+                    await self._look(frame)
+                    await self._tell_dropped(frame.at)
+                if self.ended.is_set():
+                    break
+            if self._reading is not None:
+                await self._reading
+            await self._tell_dropped(self._last_at, at_last=True)
+        finally:
+            if self._reading is not None:
+                self._reading.cancel()
 
     async def hear(self, said: Said) -> None:
         """Alerts on what was said, one for each turn; only words that will not change any more count."""
@@ -137,12 +145,12 @@ class Lookout:
             fired = None if (number, said.turn) in self._heard else trigger.hear(words, said.start, said.end)
             if fired is not None:
                 self._heard.add((number, said.turn))
-                await self._alert(fired)
+                await self._alert(fired, self._shown)
 
     async def judged(self, trigger: Trigger, at: float, holds: bool, why: str) -> None:
         """What a model that sees answered to a condition."""
         if fired := trigger.judge(holds, at, why):
-            await self._alert(fired)
+            await self._alert(fired, self._shown)
 
     async def _look(self, frame: _Frame) -> None:
         try:
@@ -152,16 +160,34 @@ class Lookout:
             told = Dropped(frames=1, total=self.tally.dropped + self.tally.unreadable, at=frame.at, why=str(error))
             await self._tell(told)
             return
-        senses = [each for each in self._sight.looks if self._wants(each, frame.at, measured)]
+        senses = [each for each in self._sight.looks if each != "text" and self._wants(each, frame.at, measured)]
+        await self._sense(senses, frame, measured)
+        self._shown, self._last_seen = measured.image, frame.at
+        self.tally.looked += 1
+        await self._observe(self._seen(frame, measured, senses, self._eyes.waited(frame.came)), measured.image)
+        if self._reading is not None and self._reading.done():
+            self._reading = self._reading.result()
+        if "text" in self._sight.looks:
+            self._unread = self._unread or self._wants("text", frame.at, measured)
+        if self._unread and self._reading is None:
+            self._unread = False
+            self._reading = asyncio.create_task(self._read(frame, measured))
+
+    async def _read(self, frame: _Frame, measured: Measured) -> None:
+        await self._sense(["text"], frame, measured)
+        seen = self._seen(frame, measured, ["text"], time.monotonic() - frame.came)
+        await self._observe(seen.model_copy(update={"reading": True}), measured.image)
+
+    async def _sense(self, senses: list[Eye], frame: _Frame, measured: Measured) -> None:
         found = await asyncio.gather(*(self._sight.looks[each](measured.image) for each in senses))
         for sense, now in zip(senses, found, strict=True):
             # what has just come or gone is looked at once more, to be sure
             self._unsure[sense] = _names(now) != _names(self._known.get(sense, []))
             self._known[sense] = now
-        self._looked_at |= dict.fromkeys(senses, (frame.at, measured.look))
-        self._shown, self._last_seen = measured.image, frame.at
-        self.tally.looked += 1
-        seen = Observed(
+            self._looked_at[sense] = (frame.at, measured.look)
+
+    def _seen(self, frame: _Frame, measured: Measured, looked: list[Eye], late: float) -> Observed:
+        return Observed(
             at=frame.at,
             objects=self._known.get("objects", []),
             faces=self._known.get("faces", []),
@@ -169,28 +195,30 @@ class Lookout:
             brightness=round(measured.brightness, 4),
             motion=None if measured.motion is None else round(measured.motion, 4),
             scene_change=measured.scene_change,
-            looked=senses,
-            late=round(self._eyes.waited(frame.came), 3),
+            looked=looked,
+            late=round(late, 3),
         )
+
+    async def _observe(self, seen: Observed, image: Image) -> None:
         await self._tell(seen)
         for trigger in self.triggers:
             if fired := trigger.see(seen):
-                await self._alert(fired)
+                await self._alert(fired, image)
 
     def _wants(self, sense: Eye, at: float, measured: Measured) -> bool:
         """Whether a sense should look again: at what is new, and now and then at what stays."""
-        if sense not in self._looked_at or measured.scene_change or self._unsure[sense]:
+        if sense not in self._looked_at or measured.scene_change:
             return True
         last, look = self._looked_at[sense]
         if at - last >= _STILL_WAIT[sense]:
             return True
         if sense == "text":
             return at - last >= _READ_WAIT and not measured.look.same(look)
-        return measured.motion is None or measured.motion > _CHANGED
+        return self._unsure[sense] or measured.motion is None or measured.motion > _CHANGED
 
-    async def _alert(self, fired: Fired) -> None:
+    async def _alert(self, fired: Fired, shown: Image | None) -> None:
         self.tally.alerts += 1
-        image = await asyncio.to_thread(evidence, self._shown) if self._shown is not None else None
+        image = None if shown is None else await asyncio.to_thread(evidence, shown)
         condition = fired.condition
         alert = Alert(
             condition=condition.words,

@@ -14,7 +14,8 @@ class Observed(BaseModel):
 
     `brightness` is the mean luma, `motion` the share of the picture that changed since the frame before; None for the
     first. `looked` are the senses that looked at this very frame: what the others tell is from the last one that they
-    looked at. `late` is for how many seconds the frame had waited when this was told.
+    looked at. `late` is for how many seconds the frame had waited when this was told. Reading is slow and holds up
+    nothing: with `reading` this is what was read on a frame that has been told of, and perhaps others after it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,3 +29,4 @@ class Observed(BaseModel):
     scene_change: bool = False
     looked: list[Eye] = []
     late: float = 0.0
+    reading: bool = False

@@ -128,13 +128,14 @@ async def test_frames_are_observed_and_conditions_are_told_once(eyes: Served) ->
     assert [each["state"] for each in ready["alerts"]] == ["watched"] * 4 + ["not watched"]
     assert ready["alerts"][4]["why"].startswith("not installed: ")
     assert "sutradhar models fetch" in ready["alerts"][4]["why"]
-    seen = [each for each in messages if each["type"] == "observation"]
+    seen = [each for each in messages if each["type"] == "observation" and not each["reading"]]
     done = messages[-1]
     assert (done["type"], done["looked"], done["frames"]) == ("done", len(seen), 14)
     assert seen[0]["motion"] is None
     bright = next(each for each in seen if each["brightness"] > 0.8)
     assert len(bright["objects"]) == 4
-    assert bright["lines"][0]["text"] == "STOP HERE"
+    read = next(each for each in messages if each.get("reading") and each["lines"])
+    assert (read["at"], read["lines"][0]["text"]) == (3.0, "STOP HERE")
     fired = [(each["condition"], each["at"]) for each in messages if each["type"] == "alert"]
     assert sorted(fired) == sorted(
         [
@@ -160,9 +161,10 @@ async def test_other_formats_and_one_frame_that_is_none(eyes: Served, kind: str)
         await asyncio.sleep(0.2)
         await socket.send('{"type": "finish"}')
         messages = await told(socket)
-    assert [each["type"] for each in messages] == ["observation", "dropped", "done"]
-    assert "JPEG, PNG or WebP" in messages[1]["why"]
-    assert messages[2]["unreadable"] == 1
+    assert [each["type"] for each in messages] == ["observation", "observation", "dropped", "done"]
+    assert [each.get("reading") for each in messages[:2]] == [False, True]
+    assert "JPEG, PNG or WebP" in messages[2]["why"]
+    assert messages[3]["unreadable"] == 1
 
 
 async def test_the_newest_frame_wins_and_drops_are_told(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ async def run(home: Path, data: Path | None, quick: bool = False) -> dict[str, A
             url = host.url.replace("http", "ws", 1) + "/api/v1/stt/stream"
             process = psutil.Process(host.pid)
             await _call(url, 1, 0.0)
-            sizes = asyncio.create_task(_sizes(process))
+            sizes = asyncio.create_task(sizes_of(process))
             callers = await asyncio.gather(*[_call(url, turns, n * 5.0 / STREAMS) for n in range(STREAMS)])
             sizes.cancel()
             grown = await sizes
@@ -71,7 +71,7 @@ async def run(home: Path, data: Path | None, quick: bool = False) -> dict[str, A
     }
 
 
-async def _sizes(process: psutil.Process) -> list[int]:
+async def sizes_of(process: psutil.Process) -> list[int]:
     """Resident bytes of the host and its children, once a second until cancelled."""
     sizes = list[int]()
     try:
