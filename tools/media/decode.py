@@ -10,13 +10,19 @@ from tools.errors import InvalidInput, UnsupportedMedia
 from tools.media.container import Bounds, open_safely
 from tools.media.frames import Frame, FramePlan
 from tools.media.probe import AudioTrack, Probe, VideoTrack, recorded_at
-from tools.media.sampling import Clock, every_frame, keyframes_first, packets
+from tools.media.sampling import Clock, SlotClock, every_frame, keyframes_first, packets
 from tools.media.sound import Pcm, aligned, window
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
+
+
+_LATE = 0.1
+"""Seconds from which a medium that does not begin at zero is worth a look at its end."""
+_TAIL = 20_000
+"""Packets that are looked at there."""
 
 
 class Decoder:
@@ -57,7 +63,9 @@ class Decoder:
                 container.seek(int((plan.start + start) * 1_000_000), backward=True)
             read = every_frame if plan.mode == "full" else keyframes_first
             last, any_frame = self._bounds.seconds, False
-            for frame in read(container, stream, plan, Clock(stream, start)):
+            slots = plan.mode == "full" and container.format.name == "avi"
+            clock = SlotClock(stream, start) if slots else Clock(stream, start)
+            for frame in read(container, stream, plan, clock):
                 if frame.time > last:
                     return
                 any_frame = True
@@ -110,12 +118,34 @@ def offset(container: "InputContainer") -> float:
 
 
 def _duration(container: "InputContainer") -> float:
+    """From the first timestamp to the end."""
+    late = (container.start_time or 0) / 1_000_000
+    if container.duration and late > _LATE and container.format.name.startswith("matroska"):
+        # some writers declare the last timestamp, others what lies between the first and the last
+        return _end(container, container.duration / 1_000_000) - late
     if container.duration:
         return container.duration / 1_000_000
     return max(
         (float(each.duration * each.time_base) for each in container.streams if each.duration and each.time_base),
         default=0.0,
     )
+
+
+def _end(container: "InputContainer", declared: float) -> float:
+    """Where the last packets end, in seconds of the file's own clock; `declared` where nothing can be found there."""
+    from av.error import FFmpegError
+
+    try:
+        container.seek(int(declared * 1_000_000), backward=True)
+        last = [
+            float((each.pts + (each.duration or 0)) * each.time_base)
+            for each in islice(container.demux(), _TAIL)
+            if each.pts is not None and each.time_base is not None
+        ]
+        container.seek(0)
+    except FFmpegError:
+        return declared
+    return max(last, default=declared)
 
 
 def _audio(stream: "AudioStream") -> AudioTrack:
@@ -148,7 +178,7 @@ def _video(container: "InputContainer", stream: "VideoStream") -> VideoTrack:
 
 def _first_stretch(container: "InputContainer", stream: "VideoStream") -> tuple[list[float], list[float]]:
     """Times of the first packets and of the keyframes among them, without decoding."""
-    clock = Clock(stream, 0.0)
+    clock = SlotClock(stream, 0.0) if container.format.name == "avi" else Clock(stream, 0.0)
     first: list[Any] = list(islice(packets(container, stream), 900))
     timed = [(time, each.is_keyframe) for each in first if (time := clock.packet(each)) is not None]
     return [time for time, _ in timed], sorted(time for time, key in timed if key)

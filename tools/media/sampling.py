@@ -35,6 +35,33 @@ class Clock:
         return time
 
 
+class SlotClock(Clock):
+    """AVI numbers its frames in the order of decoding and does not tell when they are shown; what FFmpeg guesses is a
+    frame or two wrong where there are B-frames. The decoder gives them in the order of showing, each so many slots
+    behind the packet that made it give one as the first was.
+    """
+
+    def __init__(self, stream: "VideoStream", start: float) -> None:
+        super().__init__(stream, start)
+        self._first: int | None = None
+        self._behind: int | None = None
+
+    def packet(self, packet: "Packet[Any]") -> float | None:
+        if packet.dts is None:
+            return None
+        self._first = packet.dts if self._first is None else self._first
+        return packet.dts * self._base - self._start
+
+    def frame(self, frame: "VideoFrame") -> float:
+        if frame.dts is None or self._first is None:
+            self._last += self.frame_seconds
+            return self._last
+        if self._behind is None:
+            self._behind = frame.dts - self._first
+        self._last = (frame.dts - self._behind) * self._base - self._start
+        return self._last
+
+
 class Sampler:
     """Decides which decoded frames to keep and makes their pictures."""
 
