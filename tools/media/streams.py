@@ -49,16 +49,18 @@ async def admit(address: str, settings: Settings) -> Source:
     # the form of the address is checked as the web's are; that the host may be anywhere is the owner's word
     form = URL.build(scheme="http", host=host, port=port, path=url.path or "/")
     numbers = await resolve(check(str(form), allow={f"{host.lower()}:{port}"}))
-    opened = str(url.with_host(numbers[0])) if url.scheme == "rtsp" else address
+    opened = str(url.with_host(numbers[0]) if url.scheme == "rtsp" else url)
     return Source(opened, bare, tuple(settings.live.allow))
 
 
 def is_listed(address: str, allow: list[str] | tuple[str, ...]) -> bool:
-    """Whether a pattern fits the address, which may leave out its scheme's usual port."""
+    """Whether a pattern fits the address, which may leave out its scheme's usual port, but not climb out of a folder."""
     url = URL(address)
+    if ".." in url.path.split("/") or ".." in address.split("/"):
+        return False
     host = f"[{url.host}]" if url.host and ":" in url.host else url.host
     full = f"{url.scheme}://{host}:{url.port or _PORTS.get(url.scheme, 0)}{url.raw_path_qs}"
-    return any(fnmatchcase(address, pattern) or fnmatchcase(full, pattern) for pattern in allow)
+    return any(fnmatchcase(each, pattern) for pattern in allow for each in (str(url), full))
 
 
 class StreamReader:
