@@ -1,23 +1,24 @@
 """Watching within a budget of time: what is most telling first, in small pieces, until the time is used up.
 
-Nothing is known beforehand of how fast this machine is, so each kind of piece is timed as it is done, and one that
-would not end in time is not begun. Pictures and stretches of speech are spread over the medium and then fill in
-between: whenever the time ends, what was seen and heard covers the whole evenly.
+Nothing is known beforehand of how fast this machine is, so each kind of piece is timed as it is done: one that would
+not end in time is not begun, and one that does not end in time is given up. Pictures and stretches of speech are spread
+over the medium and then fill in between: whenever the time ends, what was seen and heard covers the whole evenly.
 """
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
+from typing import Literal
 
 from ingestion.frames import Picture, picture_at
 from ingestion.gathering import bare, in_order
 from ingestion.listening import listen_between
 from ingestion.looking import Look, Place, faces, find_faces, find_objects, read_text, scene_segments, things, written
 from ingestion.remembering import Job
-from ingestion.scenes import apart, scenes
+from ingestion.scenes import apart, same, scenes
 from ingestion.shots import Shot, shots
 from ingestion.stages import Progress
 from ingestion.timeline import Pass, Timeline
@@ -33,14 +34,20 @@ FINEST = 2.0
 """Seconds between pictures under which more of them tell little."""
 STRETCH = 20.0
 """Seconds of speech that are listened to at a time."""
-_FIRST, _SPEECH = 0.3, 0.6
-"""Shares of the time for the first pictures, and of what is left then for listening."""
-_MARGIN = 1.25
-"""What the next piece may take, against what such pieces took so far."""
+_MARGIN, _LATEST = 1.15, 1.04
+"""What the next piece may take against what such pieces took so far, and how late the last one may end."""
 
-T = TypeVar("T")
+_NO_TIME = "There was no time for it within the budget."
+
+Piece = Literal["picture", "text", "stretch"]
+_SHARES: dict[Piece, float] = {"stretch": 0.45, "text": 0.25, "picture": 0.3}
+"""Of the time, when there is work of every kind."""
+_GUESSES: dict[Piece, float] = {"stretch": 4.0, "text": 4.0, "picture": 1.0}
+"""What a piece takes that was never timed, in pictures; its first one loads its model as well."""
+
 _See = Callable[[Sequence[Picture], Bench], Awaitable[list[Look]]]
-_SENSES: dict[str, _See] = {"objects": find_objects, "faces": find_faces, "screen_text": read_text}
+_QUICK: dict[str, _See] = {"objects": find_objects, "faces": find_faces}
+_SENSES = ("objects", "faces", "screen_text")
 
 
 @dataclass
@@ -50,6 +57,8 @@ class Clock:
     seconds: float
     began: float = field(default_factory=time.monotonic)
     costs: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    done: Counter[str] = field(default_factory=Counter)
 
     @property
     def used(self) -> float:
@@ -59,17 +68,25 @@ class Clock:
     def left(self) -> float:
         return self.seconds - self.used
 
-    def allows(self, kind: str, until: float) -> bool:
-        """Whether one more piece of this kind ends before so many seconds are used."""
-        return until - self.used > _MARGIN * self.costs.get(kind, 0.0)
+    def cost(self, kind: Piece) -> float:
+        return self.costs.get(kind, _GUESSES[kind] * self.costs.get("picture", 0.0))
 
-    async def timed(self, kind: str, work: Awaitable[T]) -> T:
+    def allows(self, kind: Piece) -> bool:
+        """Whether one more piece of this kind ends in time."""
+        return self.left > _MARGIN * self.cost(kind)
+
+    async def timed(self, kind: str, work: Awaitable[None]) -> None:
+        """Do a piece of work. Raises `TimeoutError` when the time is over before it is done."""
         began = self.used
-        result = await work
-        took, before = self.used - began, self.costs.get(kind)
-        # one slow piece must not keep all others from being begun, nor one fast piece be believed too soon
-        self.costs[kind] = took if before is None else 0.6 * before + 0.4 * took
-        return result
+        try:
+            async with asyncio.timeout(max(0.0, _LATEST * self.seconds - began)):
+                await work
+        finally:
+            took = self.used - began
+            self.done[kind] += 1
+            self.spent[kind] = self.spent.get(kind, 0.0) + took
+            # the first piece loads its model; later one slow piece must not keep all others from being begun
+            self.costs[kind] = took if self.done[kind] <= 2 else 0.5 * self.costs[kind] + 0.5 * took
 
 
 @dataclass
@@ -82,6 +99,7 @@ class Watching:
     clock: Clock
     pictures: dict[float, Picture] = field(default_factory=dict)
     looks: dict[str, list[Look]] = field(default_factory=lambda: {name: [] for name in _SENSES})
+    read: set[float] = field(default_factory=set)
     spoken: dict[float, list[Segment]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -90,13 +108,17 @@ class Watching:
         return self.job.probe.duration
 
     async def picture(self, at: float) -> None:
-        """Look at one moment with every sense that is there."""
+        """Look at one moment with the senses that are quick."""
         picture = await picture_at(self.reader, at, self.job.sha, self.job.bench)
+        if picture is not None:
+            senses = {name: see for name, see in _QUICK.items() if name not in self.missing}
+            await asyncio.gather(*(self._see(name, see, picture) for name, see in senses.items()))
         self.pictures[at] = picture or Picture(start=at, end=at, image=f"{self.job.sha}/none")
-        if picture is None:
-            return
-        senses = {name: see for name, see in _SENSES.items() if name not in self.missing}
-        await asyncio.gather(*(self._see(name, see, picture) for name, see in senses.items()))
+        self._tell("pictures", len(self.pictures) * FINEST / max(self.duration, FINEST))
+
+    async def text(self, at: float) -> None:
+        await self._see("screen_text", read_text, self.pictures[at])
+        self.read.add(at)
 
     async def _see(self, name: str, see: _See, picture: Picture) -> None:
         try:
@@ -104,32 +126,47 @@ class Watching:
         except (NotInstalled, EngineFailed) as error:
             self.missing[name] = str(error)
 
-    async def look(self, moments: Iterator[float], until: float) -> bool:
-        """Look at moments in their order while there is time; whether all were looked at."""
-        for at in moments:
-            if at in self.pictures:
-                continue
-            if not self.clock.allows("picture", until):
-                return False
-            await self.clock.timed("picture", self.picture(at))
-            self._tell("pictures", len(self.pictures) * FINEST / max(self.duration, FINEST))
-        return True
+    async def stretch(self, start: float) -> None:
+        """Hear one stretch."""
+        try:
+            self.spoken[start] = await listen_between(self.job, start, min(start + STRETCH, self.duration))
+        except (NotInstalled, EngineFailed) as error:
+            self.missing["speech"] = str(error)
+        self._tell("speech", len(self.spoken) * STRETCH / self.duration)
 
-    async def listen(self, until: float) -> None:
-        """Hear stretches in their order while there is time."""
-        for start in spread(int(-(-self.duration // STRETCH)), self.duration, first=0.0):
-            if start in self.spoken or "speech" in self.missing:
-                continue
-            if not self.clock.allows("stretch", until):
+    def next(self, kind: Piece) -> float | None:
+        """The moment to which the next piece of this kind belongs; None when nothing is left to do."""
+        if kind == "stretch":
+            if not self.job.probe.audio or "speech" in self.missing:
+                return None
+            count = int(-(-self.duration // STRETCH))
+            return next((at for at in spread(count, self.duration, first=0.0) if at not in self.spoken), None)
+        if self.job.probe.video is None:
+            return None
+        if kind == "picture":
+            count = max(FEWEST, int(self.duration / FINEST))
+            return next((at for at in spread(count, self.duration) if at not in self.pictures), None)
+        return None if "screen_text" in self.missing else self._unread()
+
+    def _unread(self) -> float | None:
+        """A picture whose text was not read: one of a look of its own before those that look like one that was."""
+        unread = [at for at, picture in self.pictures.items() if picture.print and at not in self.read]
+        known = [self.pictures[at].print for at in self.read]
+        unlike = (at for at in unread if not any(same(self.pictures[at].print, each) for each in known))
+        return next(unlike, unread[0] if unread else None)
+
+    async def work(self, until: float) -> None:
+        """Pieces of each kind in its share, until so much time is used or nothing fits any more."""
+        work = {"stretch": self.stretch, "text": self.text, "picture": self.picture}
+        while self.clock.used < until:
+            left = {kind: at for kind in _SHARES if self.clock.allows(kind) and (at := self.next(kind)) is not None}
+            if not left:
                 return
-            end = min(start + STRETCH, self.duration)
+            kind = min(left, key=lambda each: self.clock.spent.get(each, 0.0) / _SHARES[each])
             try:
-                said = await self.clock.timed("stretch", listen_between(self.job, start, end))
-            except (NotInstalled, EngineFailed) as error:
-                self.missing["speech"] = str(error)
+                await self.clock.timed(kind, work[kind](left[kind]))
+            except TimeoutError:
                 return
-            self.spoken[start] = said
-            self._tell("speech", len(self.spoken) * STRETCH / self.duration)
 
     def _tell(self, stage: str, fraction: float) -> None:
         self.job.stages.progress(Progress(stage=stage, fraction=min(1.0, fraction)))
@@ -161,67 +198,72 @@ class Watching:
         seconds, found = round(self.clock.used, 2), list[Pass]()
         if pictures:
             step = self.duration / pictures
-            senses = [name for name in _SENSES if name not in self.missing]
+            done = {"screen_text"} if self.read else set()
+            senses = [name for name in _SENSES if name not in self.missing and (name in _QUICK or name in done)]
             covered = min(1.0, FINEST / step)
             missing = {name: why for name, why in self.missing.items() if name in _SENSES}
+            missing |= {name: _NO_TIME for name in _SENSES if name not in missing and name not in senses}
             found.append(
                 Pass(
                     name="coarse", step=round(step, 2), covered=covered, seconds=seconds, senses=senses, missing=missing
                 )
             )
-        if self.spoken or "speech" in self.missing:
+        if self.job.probe.audio:
             covered = min(1.0, len(self.spoken) * STRETCH / self.duration)
-            why = {"speech": self.missing["speech"]} if "speech" in self.missing else {}
+            why = {} if self.spoken else {"speech": self.missing.get("speech", _NO_TIME)}
             heard = ["speech"] if self.spoken else []
             found.append(Pass(name="speech", covered=covered, seconds=seconds, senses=heard, missing=why))
         return found
 
     def _notes(self, pictures: int) -> list[str]:
-        notes = [f"Within the budget of {self.clock.seconds:.0f} s the video was seen at {pictures} moments."]
+        notes = [
+            f"Within the budget of {self.clock.seconds:.0f} s the video was seen at {pictures} moments, "
+            f"and text was read at {len(self.read)} of them."
+        ]
         if self.job.probe.audio:
             share = min(1.0, len(self.spoken) * STRETCH / self.duration)
             notes.append(f"Of its sound {share:.0%} was listened to.")
         return notes
 
 
-async def watch_within(job: Job, reader: Reader, name: str, budget: float) -> AsyncIterator[Timeline]:
-    """The timeline after the first pictures, after listening, and when the time is used up or all is done.
+async def watch_within(
+    job: Job, reader: Reader, name: str, budget: float, *, began: float | None = None
+) -> AsyncIterator[Timeline]:
+    """The timeline after the first pictures, after half of the time, and when it is used up or all is done.
 
-    `budget` is seconds for each hour. Raises `InvalidInput` for one that would not do for the first pictures.
+    `budget` is seconds for each hour, counted from `began` (of `time.monotonic`). Raises `InvalidInput` for one that
+    would not do for the first pictures.
     """
-    watching = Watching(job, reader, name, Clock(budget * job.probe.duration / 3600))
-    clock, sees, hears = watching.clock, job.probe.video is not None, bool(job.probe.audio)
-    if sees:
-        await _calibrate(watching, budget)
-        until = clock.used + max(_FIRST * clock.left, _MARGIN * FEWEST * clock.costs["picture"])
-        count = max(FEWEST, int(watching.duration / FINEST))
-        await watching.look(spread(min(count, 64), watching.duration), min(until, clock.seconds))
+    clock = Clock(budget * job.probe.duration / 3600, time.monotonic() if began is None else began)
+    watching = Watching(job, reader, name, clock)
+    if job.probe.video is not None:
+        await _first_pictures(watching, budget)
         yield watching.timeline()
-    if hears:
-        share = _SPEECH if sees else 1.0
-        await watching.listen(clock.used + share * clock.left)
-        yield watching.timeline()
-    if sees:
-        await watching.look(spread(int(watching.duration / FINEST), watching.duration), clock.seconds)
-    if hears:
-        # looking may have left some time over
-        await watching.listen(clock.seconds)
+    await watching.work(clock.used + clock.left / 2)
+    yield watching.timeline()
+    await watching.work(clock.seconds)
     yield watching.timeline()
 
 
-async def _calibrate(watching: Watching, budget: float) -> None:
-    """Look at one picture, which loads the models, and at another, which tells what a picture takes."""
-    clock = watching.clock
-    await clock.timed("load", watching.picture(watching.duration / 2))
-    await clock.timed("picture", watching.picture(watching.duration / 4))
-    least = clock.used + (FEWEST - 2) * clock.costs["picture"]
-    if least > clock.seconds:
-        smallest = 1.1 * least * 3600 / watching.duration
+async def _first_pictures(watching: Watching, budget: float) -> None:
+    """Look at one picture, which loads the models, at another, which tells what a picture takes, and at some more."""
+    clock, moments = watching.clock, spread(FEWEST, watching.duration)
+    try:
+        await watching.picture(next(moments))
+        await clock.timed("picture", watching.picture(next(moments)))
+        least = clock.used + (FEWEST - 2) * clock.costs["picture"]
+        if least > clock.seconds:
+            raise TimeoutError
+        for at in moments:
+            await clock.timed("picture", watching.picture(at))
+    except TimeoutError:
+        least = clock.used + max(0, FEWEST - len(watching.pictures)) * clock.costs["picture"]
+        smallest = 1.25 * least * 3600 / watching.duration
         raise InvalidInput(
             f"{budget:g} s for each hour are {clock.seconds:.1f} s for this video: too few on this machine.",
             remedy=f"The smallest budget that it can meet is about {smallest:.0f} s for each hour.",
             param="budget",
-        )
+        ) from None
 
 
 def spread(count: int, duration: float, *, first: float | None = None) -> Iterator[float]:

@@ -94,7 +94,7 @@ def _flash(changes: Changes, score: NDArray[np.float32], at: int) -> bool:
     light = changes[:, 3]
     for other in near:
         first, last = min(at, int(other)), max(at, int(other))
-        if first == last or first == 0:
+        if first in (last, 0):
             continue
         before, after, inside = float(light[first - 1]), float(light[last]), float(light[first:last].mean())
         if abs(inside - before) >= _FLASH_LIGHT and abs(after - before) <= 0.25 * abs(inside - before):

@@ -5,6 +5,7 @@ comes second finds it done.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from ingestion.budget import watch_within
@@ -53,6 +54,7 @@ async def watch(
         yield before.model_copy(update={"name": title})
         return
     async with turn(bench, progress):
+        began = time.monotonic()
         if knowledge_base is not None:
             await ingest_video(media, bench, knowledge_base=knowledge_base, name=title, progress=progress)
             if (whole := await known(media.sha256, bench)) is not None:
@@ -63,7 +65,9 @@ async def watch(
             stages = Stages(progress)
             probe = await probe_stage(reader, stages)
             job = Job(media.sha256, probe, bench, WATCHED, stages, Collected())
-            passes = _whole(job, reader, title) if budget is None else watch_within(job, reader, title, budget)
+            passes = (
+                _whole(job, reader, title) if budget is None else watch_within(job, reader, title, budget, began=began)
+            )
             async for timeline in passes:
                 told = timeline.model_copy(update={"version": version})
                 await keep_timeline(told, bench)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 RATE, FPS, SCENE = 16_000, 25, 10
+FAST = {"preset": "ultrafast", "g": "250", "crf": "30"}
 _PAUSES = (1.2, 0.6, 2.5)
 TITLES = ("The harbour at night", "Ships, cranes and tides", "What the archive keeps")
 
@@ -72,7 +73,9 @@ def _minute(path: Path, photos: Sequence[Path], height: int, fps: int) -> None:
 
     width = height * 16 // 9
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "g": "250", "crf": "30"})
+        stream: Any = container.add_stream(
+            "libx264", rate=fps, options={"preset": "ultrafast", "g": "250", "crf": "30"}
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, image in enumerate(_scenes(photos, width, height, fps)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")

@@ -114,7 +114,9 @@ def alike(place: Set) -> list[Take]:
     name = str(place.chance.choice(sorted(set(place.photos) - {"page.png"})))
     photo = place.photos[name]
     corners = ((0.38, 0.4), (0.62, 0.62), (0.42, 0.65), (0.6, 0.35))
-    return found + [place.on(photo[:, ::way], f"corner {n} {way}", at) for n, at in enumerate(corners) for way in (1, -1)]
+    return found + [
+        place.on(photo[:, ::way], f"corner {n} {way}", at) for n, at in enumerate(corners) for way in (1, -1)
+    ]
 
 
 def dark(place: Set) -> list[Take]:
