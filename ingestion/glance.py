@@ -2,6 +2,7 @@
 something to answer from."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
@@ -22,8 +23,10 @@ from tools.media.reader import Reader
 FROM = 60.0
 """Seconds from which a video is glanced at before it is watched."""
 PICTURES = 40
-_READ = 6
-"""Pictures whose text is read: reading costs as much as ten other looks."""
+_SEEN, _READ = 16, 4
+"""Pictures that are searched for things and faces, and those whose text is read: that costs as much as ten looks."""
+_SECONDS = 6.0
+"""When a first look begins to read no more: a busy machine must not keep the first answer from coming."""
 
 
 class Glance(BaseModel):
@@ -58,13 +61,22 @@ async def glance(sha: str, probe: Probe, bench: Bench, reader: Reader) -> Glance
     kept = await recall(bench, ref, _GLANCE)
     if kept is not None:
         return kept
-    plan = plan_of(probe.duration)
+    began, plan = time.monotonic(), plan_of(probe.duration)
     sampling = Sampling(bench, sha, probe, plan)
     pictures = [each async for each in sampling.pictures(reader)]
+    telling = _unlike(pictures, _SEEN)
+
+    async def read_some(some: Sequence[Picture], bench: Bench) -> list[Look]:
+        looks = list[Look]()
+        for each in some:
+            if not looks or time.monotonic() - began < _SECONDS:
+                looks += await read_text([each], bench)
+        return looks
+
     senses: tuple[tuple[str, _See, Sequence[Picture]], ...] = (
-        ("objects", find_objects, pictures),
-        ("faces", find_faces, pictures),
-        ("screen_text", read_text, _unlike(pictures, _READ)),
+        ("objects", find_objects, telling),
+        ("faces", find_faces, telling),
+        ("screen_text", read_some, _unlike(telling, _READ)),
     )
     seen = await asyncio.gather(*(_look(see, some, bench) for _, see, some in senses))
     missing = {name: said for (name, _, _), (_, said) in zip(senses, seen, strict=True) if said}
