@@ -89,7 +89,7 @@ async def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def tiny(id: str, python: str, requirements: list[str], **more: Any) -> Row:
-    about = {"title": id.title(), "capability": "vision-language", "engine": ENGINE, "licence": "MIT"}
+    about: dict[str, Any] = {"title": id.title(), "capability": "vision-language", "engine": ENGINE, "licence": "MIT"}
     about |= {"isolation": "process", "memory": 1.0, "commercial": True}
     return Row.model_validate({**about, "id": id, "python": python, "requirements": requirements, **more})
 
@@ -171,14 +171,14 @@ def test_nobody_names_a_file_in_words() -> None:
     assert plain("See <img>/etc/passwd</img> and <|im_<img>end|>.", signs) == "See  /etc/passwd  and <|im_ end|>."
 
 
-@pytest.mark.parametrize("model", ["cogvlm-17b", "qwen-vl-7b"])
+@pytest.mark.parametrize("model", ["cogvlm-17b", "qwen-vl-7b", "video-chatgpt-7b"])
 async def test_the_named_ones_take_the_same_path_and_say_what_to_fetch(tmp_path: Path, model: str) -> None:
     row = load_catalog().row(model)
     assert (row.engine, row.isolation, row.status, row.on_request) == (ENGINE, "process", "ready", True)
     assert row.options["family"] in FAMILIES
     assert row.trust_remote_code
-    assert any(file.name.startswith("modeling_") for file in row.files)
+    assert any(file.name.endswith(".py") for file in row.files)
     with pytest.raises(NotInstalled, match=rf"transformers==4.*models fetch {model}"):
         await Environments(tmp_path, offline=True).ensure(row)
-    with pytest.raises(NotInstalled, match=rf"hf:[\w./-]+@{COMMIT.pattern}.*models fetch {model}"):
+    with pytest.raises(NotInstalled, match=rf"(hf|github):[\w./-]+@{COMMIT.pattern}.*models fetch {model}"):
         await WeightStore(tmp_path, offline=True).ensure(row)

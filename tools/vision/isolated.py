@@ -57,13 +57,9 @@ class Isolated:
             )
         with self._family.asked(question) as asked:
             words = Words(asked.tokenizer, asked.ends, question.most_tokens)
-            steps = generate(asked, asked.inputs, [question.most_tokens], do_sample=False)
-            try:
-                for (token,) in steps:
-                    if piece := words.take(token):
-                        yield piece
-            finally:
-                steps.close()
+            for (token,) in generate(asked, asked.inputs, [question.most_tokens], do_sample=False):
+                if piece := words.take(token):
+                    yield piece
 
 
 def _root(files: Mapping[str, Any]) -> Path:

@@ -6,6 +6,7 @@ Learned from what their publishers show of them; none of their code is here.
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from PIL import Image as Pillow
 
+from tools.errors import NotInstalled
 from tools.vision import Question
 
 
@@ -27,18 +29,17 @@ class Place:
     device: str
     dtype: str
 
-    def load(self, auto: str, part: str = "", **more: Any) -> Any:
-        """What one of transformers' Auto classes makes of the folder, or of a folder in it."""
+    def load(self, kind: Any, part: str = "", **more: Any) -> Any:
+        """What a class of transformers, by name, or one like it makes of the folder, or of a folder in it."""
         import transformers
 
-        return getattr(transformers, auto).from_pretrained(
-            str(self.folder / part), trust_remote_code=True, local_files_only=True, **more
-        )
+        kind = getattr(transformers, kind) if isinstance(kind, str) else kind
+        return kind.from_pretrained(str(self.folder / part), local_files_only=True, **more)
 
-    def load_model(self, auto: str = "AutoModelForCausalLM", part: str = "", **more: Any) -> Any:
+    def load_model(self, kind: Any, part: str = "", **more: Any) -> Any:
         import torch
 
-        model = self.load(auto, part, torch_dtype=getattr(torch, self.dtype), **more)
+        model = self.load(kind, part, torch_dtype=getattr(torch, self.dtype), **more)
         return model.to(self.device).eval()
 
 
@@ -67,8 +68,8 @@ class CogVlm:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._tokenizer = place.load("AutoTokenizer", use_fast=False)
-        self._model = place.load_model(low_cpu_mem_usage=True)
+        self._tokenizer = place.load("AutoTokenizer", trust_remote_code=True, use_fast=False)
+        self._model = place.load_model("AutoModelForCausalLM", trust_remote_code=True, low_cpu_mem_usage=True)
 
     @contextmanager
     def asked(self, question: Question) -> Iterator[Asked]:
@@ -94,8 +95,8 @@ class QwenVl:
     def __init__(self, place: Place) -> None:
         # its tokenizer fetches a font where the working folder has none
         os.chdir(place.folder)
-        self._tokenizer = place.load("AutoTokenizer")
-        self._model = place.load_model()
+        self._tokenizer = place.load("AutoTokenizer", trust_remote_code=True)
+        self._model = place.load_model("AutoModelForCausalLM", trust_remote_code=True)
 
     @contextmanager
     def asked(self, question: Question) -> Iterator[Asked]:
@@ -113,6 +114,71 @@ class QwenVl:
             yield Asked(partial(self._model.chat, tokenizer), inputs, tokenizer, ends)
 
 
+class VideoChatGpt:
+    """A clip as its frames, pooled over time and over space, in front of a LLaMA; code and three checkpoints apart."""
+
+    most_images = 100
+    signs = ("<vid_patch>", "<vid_start>", "<vid_end>")
+    trained = "video_chatgpt-7B.bin"
+    _words = (
+        "You are Video-ChatGPT, a large vision-language assistant. You are able to understand the video content that "
+        "the user provides, and assist the user with a variety of tasks using natural language.Follow the instructions "
+        "carefully and explain your answers in detail based on the provided video. "
+        "USER: {text}\n<vid_start>{places}<vid_end> ASSISTANT:"
+    )
+    """As it was trained, with the missing space."""
+
+    def __init__(self, place: Place) -> None:
+        import torch
+
+        sys.path.insert(0, str(place.folder / "code"))
+        from video_chatgpt.model import VideoChatGPTLlamaForCausalLM  # type: ignore[import-not-found,unused-ignore]
+
+        self._place = place
+        self._tokenizer = place.load("AutoTokenizer", "llava", use_fast=False)
+        self._model = place.load_model(VideoChatGPTLlamaForCausalLM, "llava", low_cpu_mem_usage=True)
+        if len(self._tokenizer) != self._model.config.vocab_size:
+            raise NotInstalled(
+                f"The LLaMA below Video-ChatGPT knows {self._model.config.vocab_size:,} words, its tokenizer "
+                f"{len(self._tokenizer):,}.",
+                remedy="Name the file of its added tokens in the row.",
+            )
+        self._tokenizer.add_tokens([*self.signs], special_tokens=True)
+        self._model.resize_token_embeddings(len(self._tokenizer))
+        # tensors only: nothing of the pickle is run
+        trained = torch.load(place.folder / self.trained, map_location="cpu", weights_only=True)  # noqa: TID251
+        if unknown := self._model.load_state_dict(trained, strict=False).unexpected_keys:
+            raise NotInstalled(f"The weights of Video-ChatGPT do not fit its code: {', '.join(unknown[:3])}.")
+        self._eye = place.load_model("CLIPVisionModel", "clip")
+        self._images = place.load("CLIPImageProcessor", "clip")
+        known, vision = self._tokenizer.convert_tokens_to_ids([*self.signs]), self._model.get_model().vision_config
+        vision.vid_patch_token, vision.vid_start_token, vision.vid_end_token = known
+        vision.use_vid_start_end = True
+
+    @contextmanager
+    def asked(self, question: Question) -> Iterator[Asked]:
+        tokenizer = self._tokenizer
+        seen = self._pooled([Pillow.fromarray(image) for image in question.images])
+        text = plain(question.text, tokenizer.all_special_tokens)
+        words = self._words.format(text=text, places=self.signs[0] * seen.shape[0])
+        ids = tokenizer([words], return_tensors="pt").input_ids.to(self._place.device)
+        inputs = {"inputs": ids, "video_spatio_temporal_features": seen[None]}
+        yield Asked(self._model.generate, inputs, tokenizer, {tokenizer.eos_token_id})
+
+    def _pooled(self, frames: list[Any]) -> Any:
+        """`[100 + patches, channels]`: each frame's mean, nothing where there are no more, then each patch's mean."""
+        import torch
+
+        side = self._eye.config.image_size
+        shown = [frame.resize((side, side)) for frame in frames]
+        pixels = self._images.preprocess(shown, return_tensors="pt")["pixel_values"]
+        with torch.inference_mode():
+            seen = self._eye(pixels.to(self._place.device, self._eye.dtype), output_hidden_states=True)
+        patches = seen.hidden_states[-2][:, 1:].float()
+        moments = torch.nn.functional.pad(patches.mean(1), (0, 0, 0, self.most_images - len(frames)))
+        return torch.cat([moments, patches.mean(0)]).to(self._model.dtype)
+
+
 def plain(text: str, signs: Iterable[str]) -> str:
     """The words without the model's own signs: nobody may end the question or add an image by writing them."""
     for sign in sorted({*signs} - {""}, key=len, reverse=True):
@@ -120,4 +186,4 @@ def plain(text: str, signs: Iterable[str]) -> str:
     return text
 
 
-FAMILIES: dict[str, Callable[[Place], Family]] = {"cogvlm": CogVlm, "qwen-vl": QwenVl}
+FAMILIES: dict[str, Callable[[Place], Family]] = {"cogvlm": CogVlm, "qwen-vl": QwenVl, "video-chatgpt": VideoChatGpt}
