@@ -26,8 +26,8 @@ from tools.sources import COMMIT
 from tools.sources.registry import pip_settings
 from tools.store import WeightStore
 from tools.vision import Question
-from tools.vision.isolated import Isolated
-from tools.vision.isolated_families import FAMILIES, plain
+from tools.vision.isolated import FAMILIES, Isolated
+from tools.vision.isolated_families import plain
 
 pytestmark = pytest.mark.anyio
 
@@ -171,7 +171,7 @@ def test_nobody_names_a_file_in_words() -> None:
     assert plain("See <img>/etc/passwd</img> and <|im_<img>end|>.", signs) == "See  /etc/passwd  and <|im_ end|>."
 
 
-@pytest.mark.parametrize("model", ["cogvlm-17b", "qwen-vl-7b", "video-chatgpt-7b"])
+@pytest.mark.parametrize("model", ["cogvlm-17b", "qwen-vl-7b", "videochat2-7b", "video-chatgpt-7b"])
 async def test_the_named_ones_take_the_same_path_and_say_what_to_fetch(tmp_path: Path, model: str) -> None:
     row = load_catalog().row(model)
     assert (row.engine, row.isolation, row.status, row.on_request) == (ENGINE, "process", "ready", True)

@@ -5,17 +5,25 @@ This file, and what it imports, runs in the row's environment: it needs only the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import InvalidInput, NotInstalled
 from tools.vision import Question
 from tools.vision.generating import Words, generate
-from tools.vision.isolated_families import FAMILIES, Place
+from tools.vision.isolated_families import CogVlm, Family, Place, QwenVl, VideoChatGpt
+from tools.vision.isolated_videochat import VideoChat2
 
 if TYPE_CHECKING:
     from tools.catalog import Row
+
+FAMILIES: dict[str, Callable[[Place], Family]] = {
+    "cogvlm": CogVlm,
+    "qwen-vl": QwenVl,
+    "video-chatgpt": VideoChatGpt,
+    "videochat2": VideoChat2,
+}
 
 
 class Isolated:
@@ -30,7 +38,7 @@ class Isolated:
         if family not in FAMILIES:
             raise NotInstalled(
                 f"{row.title} is of the family {family!r}; known are {', '.join(FAMILIES)}.",
-                remedy="Add the family to tools/vision/isolated_families.py.",
+                remedy="Add the family to tools/vision/isolated.py.",
             )
         if not row.trust_remote_code:
             raise NotInstalled(

@@ -184,6 +184,3 @@ def plain(text: str, signs: Iterable[str]) -> str:
     for sign in sorted({*signs} - {""}, key=len, reverse=True):
         text = text.replace(sign, " ")
     return text
-
-
-FAMILIES: dict[str, Callable[[Place], Family]] = {"cogvlm": CogVlm, "qwen-vl": QwenVl, "video-chatgpt": VideoChatGpt}
