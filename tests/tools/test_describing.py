@@ -2,7 +2,8 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.tools.seeing_hosts import call, seeing_host, uploaded
 from tools.bench import Bench
 from tools.catalog import Catalog, File, Row, load_catalog
 from tools.describing import (
@@ -100,8 +102,6 @@ class Slow:
     """Takes its time to load, and tells of the questions it cannot take."""
 
     def __init__(self, row: Row, files: Any, device: str) -> None:
-        import time
-
         from tools.vision.scripted import ScriptedSeer
 
         time.sleep(0.5)
@@ -198,6 +198,40 @@ async def test_another_capability_is_refused(settings: Settings) -> None:
             await describe_images(DescribeImagesInput(images=["0" * 64], model="pp-ocrv6-small"), bench)
 
 
+async def test_an_engine_stops_when_all_who_asked_have_left(settings: Settings) -> None:
+    chatty = seer(options={"answer": "word " * 400, "pause": 0.05})
+    async with bench_with(settings, chatty) as bench:
+        refs = await frames(bench, 1)
+        asking = asyncio.create_task(ask_images(AskImagesInput(question="What?", images=refs), bench))
+        await asyncio.sleep(0.5)
+        asking.cancel()
+        began = time.monotonic()
+        await ask_images(AskImagesInput(question="What?", images=refs, most_tokens=1), bench)
+        assert time.monotonic() - began < 5, "the first would have gone on for twenty seconds"
+
+
+async def test_requests_at_once_over_http_share_a_call(tmp_path: Path) -> None:
+    row = seer(engine="tests.tools.test_describing:Slow")
+    async with seeing_host([row], tmp_path / "home") as served:
+        refs = await uploaded(served, 2)
+        asked = [{"question": f"What is {n}?", "images": [ref]} for n, ref in enumerate(refs)]
+        answers = await asyncio.gather(*(call(served, "ask_images", **each) for each in asked))
+        clip = await call(served, "describe_clip", images=refs, times=[1, 2], detail="high")
+        async with served.client() as client:
+            foreign = await client.post("/api/v1/tools/describe_images", json={"images": ["0" * 64]})
+            streamed = await client.post(
+                "/api/v1/tools/describe_images", json={"images": refs}, headers={"accept": "text/event-stream"}
+            )
+    for number, answer in enumerate(answers):
+        assert f"What is {number}?" in answer["text"]
+        assert "2 at once" in answer["text"]
+        assert answer["model"] == "seer"
+    assert "taken at 1.0, 2.0 seconds" in clip["text"]
+    assert foreign.status_code == 404
+    assert streamed.text.count('"piece"') > 20
+    assert "event: result" in streamed.text
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -223,6 +257,3 @@ def test_a_grid_keeps_the_order() -> None:
     sheet = grid(shades, [0.0, 1.0, 2.0], 124)
     assert sheet.shape == (84, 124, 3)
     assert [int(sheet[35, 55, 0]), int(sheet[35, 119, 0]), int(sheet[79, 55, 0])] == [0, 120, 240]
-
-
-Listen = Callable[[Event], None]

@@ -33,6 +33,7 @@ class _Asked:
     lease: Lease[VisionLanguage]
     question: Question
     hear: Hear
+    given_up: asyncio.Event
 
 
 @dataclass
@@ -52,15 +53,19 @@ class Seers:
         row = choice.row
         fitted = [fit(row, question) for question in questions]
         async with bench.models.use(row.id, bench.emit) as lease:
+            given_up = asyncio.Event()
             asked = [
-                _Asked(lease, question, lambda piece, number=number: hear(number, piece))  # type: ignore[misc]
+                _Asked(lease, question, lambda piece, number=number: hear(number, piece), given_up)  # type: ignore[misc]
                 for number, question in enumerate(fitted)
             ]
             if row.isolation in {"server", "remote"}:
                 return await self._serve_all(asked)
             most = int(row.options.get("batch", _BATCH))
             line = self.lines.setdefault(row.id, Coalescer(_together, window=_WINDOW, hold=_WINDOW, most=most))
-            answers = await line(asked)
+            try:
+                answers = await line(asked)
+            finally:
+                given_up.set()
         for answer in answers:
             if isinstance(answer, SutradharError):
                 raise answer
@@ -102,6 +107,9 @@ async def _stream(asked: list[_Asked]) -> list[str]:
     stream = asked[0].lease.stream(VisionLanguage.answer, [each.question for each in asked])
     async with aclosing(stream) as pieces:  # type: ignore[type-var]
         async for step in pieces:
+            if all(each.given_up.is_set() for each in asked):
+                # leaving stops the engine, too
+                break
             for number, piece in enumerate(step):
                 if piece:
                     texts[number] += piece
