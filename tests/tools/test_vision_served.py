@@ -10,7 +10,9 @@ import aiohttp
 import numpy as np
 import pytest
 
+from tests.tools.providers import Reply
 from tests.tools.test_describing import bench_with, frames, seer
+from tests.tools.test_remote_chat import remote
 from tests.tools.test_vllm import program, ready
 from tools.bench import Bench
 from tools.catalog import Row
@@ -108,3 +110,24 @@ async def test_qwen3_vl_8b_is_served_by_vllm(
         answer = await describe_images(DescribeImagesInput(images=refs, most_tokens=3), bench)
     assert (answer.model, answer.images[0].text) == ("qwen3-vl-8b", "w0 w1 w2")
     assert json.loads(log.read_text())["arguments"][:2] == ["serve", "Qwen/Qwen3-VL-8B-Instruct"]
+
+
+@pytest.mark.parametrize("row", ["claude-sonnet-5-5", "gpt-6.1-sol"])
+async def test_a_provider_of_the_role_vision_sees(settings: Settings, row: str) -> None:
+    async with remote(settings, Reply(text="A red square."), roles={"vision": row}) as (bench, provider):
+        refs = await frames(bench, 1)
+        answer = await ask_images(AskImagesInput(question="What is it?", images=refs), bench)
+        ((body, _),) = provider.seen
+    assert (answer.model, answer.text) == (row, "A red square.")
+    sent = json.dumps(body)
+    # a JPEG in base64, and the words after it
+    assert sent.index("/9j/") < sent.index("What is it?")
+    assert "image/jpeg" in sent
+
+
+async def test_without_a_key_a_provider_is_not_asked(settings: Settings) -> None:
+    async with remote(settings, Reply(text="no"), keys={}) as (bench, provider):
+        refs = await frames(bench, 1)
+        with pytest.raises(NotInstalled, match="ANTHROPIC"):
+            await ask_images(AskImagesInput(question="What is it?", images=refs), bench)
+        assert provider.seen == []
