@@ -266,7 +266,9 @@ def _parts(message: bytes) -> tuple[bytes, float, bytes]:
 
 
 def _ready(start: Start, senses: Senses, conditions: Sequence[Condition]) -> dict[str, Any]:
-    models = {**senses.sight.models, **({"model": senses.seer.row.id} if senses.seer else {})}
+    models: dict[str, str] = dict(senses.sight.models.items())
+    if senses.seer is not None:
+        models["model"] = senses.seer.row.id
     return {
         "type": "ready",
         "senses": models,

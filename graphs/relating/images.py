@@ -1,5 +1,7 @@
 """What is on one image: things, faces, text, and in words where a vision-language model is installed."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 from graphs.relating.relations import Passage
@@ -9,7 +11,7 @@ from tools.errors import NotInstalled
 from tools.looking import (
     DetectInput,
     FaceInput,
-    ReadInput,
+    LookInput,
     SeenFace,
     SeenObject,
     SeenText,
@@ -17,6 +19,8 @@ from tools.looking import (
     find_objects,
     read_text,
 )
+from tools.served import ModelInput
+from tools.toolbox import Tool
 
 
 class ImageSeen(BaseModel):
@@ -36,24 +40,24 @@ class ImageSeen(BaseModel):
 
 async def look(ref: str, size: tuple[int, int], bench: Bench) -> ImageSeen:
     """What each installed sense sees on a stored image of this width and height."""
-    found, models, missing = dict[str, object](), dict[str, str](), dict[str, str]()
-    senses = {
-        "objects": lambda: bench.call(find_objects, DetectInput(images=[ref])),
-        "faces": lambda: bench.call(find_faces, FaceInput(images=[ref])),
-        "lines": lambda: bench.call(read_text, ReadInput(images=[ref])),
-        "description": lambda: bench.call(describe_images, DescribeImagesInput(images=[ref])),
+    found = dict[str, Any]()
+    models, missing = dict[str, str](), dict[str, str]()
+    senses: dict[str, tuple[Tool[Any, Any], ModelInput]] = {
+        "objects": (find_objects, DetectInput(images=[ref])),
+        "faces": (find_faces, FaceInput(images=[ref])),
+        "lines": (read_text, LookInput(images=[ref])),
+        "description": (describe_images, DescribeImagesInput(images=[ref])),
     }
-    for sense, work in senses.items():
+    for sense, (tool, wanted) in senses.items():
         try:
-            seen = await work()
+            seen = await bench.call(tool, wanted)
         except NotInstalled as error:
             missing[sense] = f"not installed: {error}"
             continue
         models[sense] = seen.model
         found[sense] = getattr(seen.images[0], "text" if sense == "description" else sense)
-    return ImageSeen.model_validate(
-        {"width": size[0], "height": size[1], "models": models, "missing": missing, **found}
-    )
+    told = {"width": size[0], "height": size[1], "models": models, "missing": missing}
+    return ImageSeen.model_validate(told | found)
 
 
 def of_image(seen: ImageSeen) -> list[Passage]:

@@ -178,7 +178,7 @@ class Lookout:
         seen = self._seen(frame, measured, ["text"], time.monotonic() - frame.came)
         await self._observe(seen.model_copy(update={"reading": True}), measured.image)
 
-    async def _sense(self, senses: list[Eye], frame: _Frame, measured: Measured) -> None:
+    async def _sense(self, senses: Sequence[Eye], frame: _Frame, measured: Measured) -> None:
         found = await asyncio.gather(*(self._sight.looks[each](measured.image) for each in senses))
         for sense, now in zip(senses, found, strict=True):
             # what has just come or gone is looked at once more, to be sure
@@ -186,7 +186,7 @@ class Lookout:
             self._known[sense] = now
             self._looked_at[sense] = (frame.at, measured.look)
 
-    def _seen(self, frame: _Frame, measured: Measured, looked: list[Eye], late: float) -> Observed:
+    def _seen(self, frame: _Frame, measured: Measured, looked: Sequence[Eye], late: float) -> Observed:
         return Observed(
             at=frame.at,
             objects=self._known.get("objects", []),
@@ -195,7 +195,7 @@ class Lookout:
             brightness=round(measured.brightness, 4),
             motion=None if measured.motion is None else round(measured.motion, 4),
             scene_change=measured.scene_change,
-            looked=looked,
+            looked=list(looked),
             late=round(late, 3),
         )
 

@@ -89,7 +89,7 @@ def _frames(data: Path | None) -> list[bytes]:
     with av.open(str(clip)) as container:
         for frame in container.decode(video=0):
             if (frame.time or 0.0) >= wanted:
-                found.append(_jpeg(frame.to_image(width=640, height=360)))
+                found.append(_jpeg(Image.fromarray(frame.to_ndarray(width=640, height=360, format="rgb24"))))
                 wanted += 0.5
     return found
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -110,17 +110,20 @@ class Streaming:
         return _Body(url)
 
     def _read(self, container: "InputContainer") -> None:
+        from av import AudioFrame, VideoFrame
+
         if not container.streams.video:
             raise ValueError("it has no picture")
         picture = container.streams.video[0]
         picture.codec_context.options = {"max_pixels": str(self._bounds.pixels)}
         tracks = [picture, *(container.streams.audio[:1] if self._sound else ())]
         resampling, began, last, first = Resampling(), time.monotonic(), -1e9, None
-        for frame in container.decode(tracks):  # type: ignore[arg-type]
+        for frame in container.decode(tracks):
             if time.monotonic() - began > self._bounds.seconds:
                 return
-            if not hasattr(frame, "pict_type"):
+            if isinstance(frame, AudioFrame):
                 self._hear(resampling.feed(frame))
+            if not isinstance(frame, VideoFrame):
                 continue
             first = (frame.time or 0.0) if first is None else first
             at = (frame.time or 0.0) - first
@@ -170,5 +173,4 @@ class _Body:
 def _shown(frame: "VideoFrame") -> Image:
     scale = min(1.0, _SIDE / max(frame.width, frame.height))
     width, height = (max(2, round(side * scale)) for side in (frame.width, frame.height))
-    image: Image = frame.reformat(width, height, "rgb24").to_ndarray()
-    return image
+    return cast("Image", frame.reformat(width, height, "rgb24").to_ndarray())

@@ -54,7 +54,7 @@ async def admit(address: str, settings: Settings) -> Source:
 
 
 def is_listed(address: str, allow: list[str] | tuple[str, ...]) -> bool:
-    """Whether a pattern fits the address, which may leave out its scheme's usual port, but not climb out of a folder."""
+    """Whether a pattern fits the address, which may leave out its scheme's usual port; it must not climb folders."""
     url = URL(address)
     if ".." in url.path.split("/") or ".." in address.split("/"):
         return False
