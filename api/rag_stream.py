@@ -158,10 +158,9 @@ class Talk:
             try:
                 async with aclosing(self.host.runs.stream(run, after, tenant=self._tenant)) as numbered:  # type: ignore[type-var]
                     async for seq, event in numbered:
-                        told = event.model_dump(mode="json")
+                        await self.send({"event_id": f"{run}:{seq}", **event.model_dump(mode="json")})
                         if isinstance(event, Answer) and modality != "text":
                             await self._show(run, event, modality)
-                        await self.send({"event_id": f"{run}:{seq}", **told})
             except SutradharError as error:
                 await self.send({"type": "error", "run": run, **error.body()})
 

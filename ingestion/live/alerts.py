@@ -13,7 +13,7 @@ QUIET = 2.0
 """Seconds for which a condition must fail before it can be told again."""
 _DARK, _NOT_DARK = 0.13, 0.2
 _BRIGHT, _NOT_BRIGHT = 0.3, 0.22
-_MOVES, _STILL = 0.012, 0.006
+_MOVES, _STILL = 0.004, 0.002
 """Shares of the picture that change from frame to frame: from the first it moves, below the second it is still."""
 _SURE = 0.4
 """Confidence from which a thing counts."""
@@ -84,6 +84,8 @@ class Trigger:
         # light and motion are measured; a detector misses things now and then
         needed = 1 if lasting and self.condition.sense == "frame" else LOOKS
         released = self._fails >= needed and at - self._failing >= (0.0 if lasting else QUIET)
+        # each cut is an event of its own
+        released = released or isinstance(self.condition.test, Cut)
         if released or (not self._fired and self._fails >= (needed if lasting else 1)):
             self._since, self._looks = None, 0
         if released or (not self._fired and self._fails >= LOOKS):

@@ -95,7 +95,7 @@ def test_how_long_it_must_last() -> None:
     still = [0.1, 0.1, *[0.0] * 24, 0.1, *[0.0] * 24]
     assert looks("no motion for 10 seconds", motion=still) == [11.0, 23.5]
     # between the two bounds nothing changes
-    assert looks("no motion for 3 seconds", motion=[0.0, 0.009, 0.0, 0.009, 0.0, 0.009, 0.0]) == [3.0]
+    assert looks("no motion for 3 seconds", motion=[0.0, 0.003, 0.0, 0.003, 0.0, 0.003, 0.0]) == [3.0]
     assert looks("a person for 2 seconds", people=[1, 1, 0, 1, 1, 1]) == [2.0]
 
 
