@@ -11,7 +11,7 @@ from tools.errors import NotInstalled
 from tools.looking import (
     DetectInput,
     FaceInput,
-    LookInput,
+    ReadInput,
     SeenFace,
     SeenObject,
     SeenText,
@@ -45,7 +45,7 @@ async def look(ref: str, size: tuple[int, int], bench: Bench) -> ImageSeen:
     senses: dict[str, tuple[Tool[Any, Any], ModelInput]] = {
         "objects": (find_objects, DetectInput(images=[ref])),
         "faces": (find_faces, FaceInput(images=[ref])),
-        "lines": (read_text, LookInput(images=[ref])),
+        "lines": (read_text, ReadInput(images=[ref])),
         "description": (describe_images, DescribeImagesInput(images=[ref])),
     }
     for sense, (tool, wanted) in senses.items():

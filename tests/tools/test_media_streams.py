@@ -11,6 +11,7 @@ import av
 import pytest
 
 from tests.tools.films import counting, number_on
+from tests.tools.rtsp import camera
 from tools.errors import Forbidden, InvalidInput, SutradharError, UnsupportedMedia
 from tools.media.streams import Source, admit, is_listed, open_stream
 from tools.settings import Live, Settings
@@ -119,6 +120,18 @@ async def test_an_address_that_nobody_listed_is_refused(
     allowed = allowing(settings, "rtsp://cam.example:554/*", "http://tv.example/live/*")
     with pytest.raises(error):
         await admit(address, allowed)
+
+
+async def test_a_camera_is_watched_over_rtsp(settings: Settings) -> None:
+    async with camera() as url:
+        allowed = allowing(settings, f"{url.removesuffix('door')}*")
+        source = await admit(url, allowed)
+        async with open_stream(source, allowed, fps=5.0, sound=False) as reader:
+            pieces = [each async for each in reader.pieces()]
+    shown = [(each.at, number_on(each.image)) for each in pieces if each.image is not None]
+    assert len(shown) >= 5
+    first = shown[0][1]
+    assert all(at == pytest.approx((number - first) / 25, abs=0.05) for at, number in shown)
 
 
 async def test_rtsp_is_opened_by_the_number_that_was_checked(settings: Settings) -> None:
