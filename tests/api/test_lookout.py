@@ -20,6 +20,7 @@ from api.host import Host
 from api.observe import Metrics
 from tests.api.conftest import Served, serve
 from tests.api.fakes import open_fake_host
+from tests.tools.rtsp import camera
 from tests.tools.test_live import sound
 from tools.catalog import Catalog, load_catalog
 from tools.open import open_bench
@@ -277,3 +278,18 @@ async def test_an_address_that_nobody_listed_names_the_setting(eyes: Served) -> 
     async with connect(address(eyes)) as socket:
         refused = await start(socket, url="rtsp://camera.lan/door")
     assert refused["error"]["remedy"].endswith("""SUTRADHAR_LIVE__ALLOW='["rtsp://camera.lan:554/*"]'.""")
+
+
+async def test_an_address_of_the_owners_is_watched(tmp_path: Path) -> None:
+    async with camera(100) as url:
+        live = Live(allow=[f"{url.removesuffix('door')}*"])
+        settings = Settings(home=tmp_path / "home", offline=True, live=live, _env_file=None)
+        async with serve(settings, watching()) as served, connect(address(served)) as socket:
+            ready = await start(socket, url=url, fps=5, alerts=["something moves"])
+            messages = await told(socket)
+    assert (ready["type"], ready["url"]) == ("ready", True)
+    seen = [each for each in messages if each["type"] == "observation" and not each["reading"]]
+    assert len(seen) >= 5
+    assert [each["condition"] for each in messages if each["type"] == "alert"] == ["something moves"]
+    assert messages[-1]["type"] == "done"
+    assert messages[-1]["looked"] + messages[-1]["dropped"] == messages[-1]["frames"]
