@@ -16,7 +16,7 @@ from tools.media.looks import CUT, strengths
 from tools.media.probe import Probe
 from tools.media.reader import Reader
 
-VERSION = "2"
+VERSION = "3"
 _FULL_UNTIL = 300.0
 _QUALITY = 88
 _SIDE = 1280

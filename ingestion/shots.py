@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +14,20 @@ from tools.media.looks import CUT, strengths
 from tools.media.motion import STEP
 
 _LEAST = 0.12
-_TIMES = 3.0
+_TIMES = 2.6
 _AROUND = 8
 _SHORTEST = 0.5
 _FLASH_SECONDS, _FLASH_LIGHT = 0.4, 0.04
 """How long a flash lasts at most, and what it does to the brightness at least."""
-_MIXING, _TURNED = 0.02, 0.04
+_MIXING, _TURNED = 0.02, 0.03
 """Shares of the grey scale by which a picture turned into another within a second: worth following, and enough."""
-_UNLIKE = 0.7
-"""Correlation under which the pictures before and after are two, not one in another light."""
-_BLACK = 0.07
-_DARK_SECONDS = 3.0
+_OTHER = 0.72
+"""Correlation under which the pictures before and after are two, not one that moved or that is in another light."""
+_BLACK, _WHITE = 0.07, 0.9
+"""Brightness of a picture that is black or white; the grey scale of video ends a little before 0 and 1."""
+_DARK_SECONDS, _FADE_SECONDS = 3.0, 0.15
+_SLOPE, _LEAP = 0.002, 0.12
+"""How much the light changes from frame to frame in a fade, at least and at most."""
 _FEWEST = 3
 _MOVES = 0.03
 """Fractions of the picture a second from which the camera is said to move."""
@@ -112,21 +115,50 @@ def _apart(cuts: Sequence[float]) -> list[float]:
 
 def find_turns(motion: Motion, changes: Changes) -> list[Turn]:
     """Fades and dissolves: stretches in which one picture evenly turns into one that is unlike it."""
-    found = list[Turn]()
+    found = _fades(changes)
     for rows in _runs(motion[motion[:, 5] > _MIXING]):
-        # what is measured at a time began up to two steps before
-        start, end = float(rows[0, 0]) - 2 * STEP, float(rows[-1, 0])
-        light = changes[(changes[:, 0] >= start - STEP) & (changes[:, 0] <= end + STEP), 3]
-        dark = len(light) > 0 and (float(light.min()) < _BLACK or float(light.max()) > 1 - _BLACK)
-        if float(rows[:, 5].max()) < _TURNED or (not dark and float(rows[:, 6].min()) > _UNLIKE):
+        # what is measured at a time began two to four steps before
+        start, end = max(0.0, float(rows[0, 0]) - 3 * STEP), float(rows[-1, 0])
+        if float(rows[:, 5].max()) < _TURNED or float(rows[:, 6].min()) > _OTHER:
             continue
-        if not dark and _cut_between(changes, start, end):
+        if any(start <= fade.end and end >= fade.start for fade in found) or _cut_between(
+            changes, start - STEP, end + STEP
+        ):
             continue
-        turn = Turn(max(0.0, start), end, "fade" if dark else "dissolve")
-        if found and dark and found[-1].kind == "fade" and turn.start - found[-1].end < _DARK_SECONDS:
-            turn = turn._replace(start=found.pop().start)
-        found.append(turn)
+        found.append(Turn(start, end, "dissolve"))
+    return sorted(found)
+
+
+def _fades(changes: Changes) -> list[Turn]:
+    """Where the light goes evenly down to black or up to white, or comes back from there."""
+    times, light = changes[:, 0], changes[:, 3]
+    ended = np.flatnonzero((light < _BLACK) | (light > _WHITE))
+    found = list[Turn]()
+    for run in np.split(ended, np.flatnonzero(np.diff(ended) > 1) + 1):
+        if not len(run):
+            continue
+        first, last = int(run[0]), int(run[-1])
+        start, end = _slope(times, light, first, -1), _slope(times, light, last, 1)
+        leaves, comes = times[first] - start >= _FADE_SECONDS, end - times[last] >= _FADE_SECONDS
+        if times[last] - times[first] < _DARK_SECONDS and (leaves or comes):
+            found.append(Turn(start, end, "fade"))
+            continue
+        found += [Turn(start, float(times[first]), "fade")] * bool(leaves)
+        found += [Turn(float(times[last]), end, "fade")] * bool(comes)
     return found
+
+
+def _slope(times: NDArray[np.float32], light: NDArray[np.float32], at: int, way: Literal[-1, 1]) -> float:
+    """How far from a frame, backward or forward, the light evenly goes away from what it is there."""
+    up = 1.0 if light[at] < 0.5 else -1.0
+    here = at
+    while 0 <= here + way < len(light):
+        there = min(max(here + 3 * way, 0), len(light) - 1)
+        steady = up * (light[there] - light[here]) > _SLOPE * abs(there - here)
+        if not steady or abs(times[here + way] - times[here]) > STEP or abs(light[here + way] - light[here]) > _LEAP:
+            break
+        here += way
+    return float(times[here])
 
 
 def _cut_between(changes: Changes, start: float, end: float) -> bool:

@@ -1,5 +1,5 @@
-"""Films that are put together from takes, with the truth about their shots: how each begins, what the camera does in it,
-and which shot it shows again."""
+"""Films that are put together from takes, with the truth about their shots: how each begins, what the camera does in
+it, and which shot it shows again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +43,8 @@ class Take:
 
 @dataclass(frozen=True)
 class Truth:
-    """One shot as it is: `start` is the middle of a gradual transition, `shown` what is to be seen, `repeats` counts from
-    0."""
+    """One shot as it is: `start` is the middle of a gradual transition, `shown` what is to be seen, `repeats` the number
+    of the first shot that shows it, from 0."""
 
     shown: str
     start: float
@@ -77,7 +77,12 @@ def wide(photo: Image) -> Image:
 
 
 def view(
-    picture: Image, x: float, y: float, width: float, move: tuple[float, float, float] = (0, 0, 0), shake: float = 0.0
+    picture: Image,
+    place: tuple[float, float],
+    width: float,
+    move: tuple[float, float, float] = (0, 0, 0),
+    *,
+    shake: float = 0.0,
 ) -> Draw:
     """What a camera sees: its middle as a share of the picture, its width as a share of the picture's.
 
@@ -90,8 +95,8 @@ def view(
     def draw(at: float) -> Image:
         wide = min(width * whole.width / (1 + move[2]) ** at, whole.width, whole.height * SIZE[0] / SIZE[1])
         high = wide * SIZE[1] / SIZE[0]
-        right = x * whole.width + move[0] * at * wide + shake * wide * np.sin(17 * at) * np.sin(5 * at + 1)
-        down = y * whole.height + move[1] * at * high + shake * high * np.cos(13 * at) * np.sin(7 * at)
+        right = place[0] * whole.width + move[0] * at * wide + shake * wide * np.sin(17 * at) * np.sin(5 * at + 1)
+        down = place[1] * whole.height + move[1] * at * high + shake * high * np.cos(13 * at) * np.sin(7 * at)
         left = float(np.clip(right - wide / 2, 0, max(0.0, whole.width - wide)))
         top = float(np.clip(down - high / 2, 0, max(0.0, whole.height - high)))
         box = (left, top, min(left + wide, whole.width), min(top + high, whole.height))

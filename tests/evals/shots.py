@@ -1,14 +1,15 @@
-"""Shots of made films and of real clips: cuts to two frames, fades and dissolves to half a second, what the camera does,
-and which shot shows again what an earlier one showed.
+"""Shots of made films and of real clips: cuts to two frames, fades and dissolves to half a second, what the camera
+does, and which shot shows again what an earlier one showed.
 
-The films have what misleads a detector: shots of the same colours, dark ones, fast pans, flashes, large things that cross
-the picture, light that changes, grain, strong compression, and pieces of real clips.
+The films have what misleads a detector: shots of the same colours, dark ones, fast pans, flashes, large things that
+cross the picture, light that changes, grain, strong compression, and pieces of real clips.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -96,7 +97,7 @@ class Set:
         if camera.startswith("tilt"):
             width = min(width, 0.45 * picture.shape[0] / picture.shape[1] * 16 / 9)
             place = (place[0], 0.3 if camera == "tilt down" else 0.7)
-        draw = film.view(picture, *place, width, move, 0.05 if camera == "shaky" else 0.0)
+        draw = film.view(picture, place, width, move, shake=0.05 if camera == "shaky" else 0.0)
         return Take(draw, seconds, same, camera)
 
     def clip(self, name: str, first: int, last: int) -> Take:
@@ -136,7 +137,7 @@ def distracted(place: Set) -> list[Take]:
         if number % 4 == 0:
             speed = float(place.chance.choice([-1, 1]) * place.chance.uniform(0.5, 1.2))
             wide = film.texture(int(place.chance.integers(1 << 30)), (3200, 720))
-            take = take.drawn(film.view(wide, 0.25 if speed > 0 else 0.75, 0.5, 0.16, (speed, 0, 0)))
+            take = take.drawn(film.view(wide, (0.25 if speed > 0 else 0.75, 0.5), 0.16, (speed, 0, 0)))
         elif number % 4 == 1:
             long = float(place.chance.choice([0.04, 0.08, 0.16]))
             take = take.drawn(film.flashing(take.draw, [0.7, 1.3], float(place.chance.uniform(0.5, 1)), long))
@@ -308,22 +309,28 @@ async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
     files = dict(await WeightStore(settings.cache, offline=settings.offline).ensure(load_catalog().row("sample-media")))
     if data is not None:
         files["nasa_webb.mp4"] = data / "video" / "nasa_webb.mp4"
-    photos = await asyncio.to_thread(_photos, files)
-    made, real = Judge(), Judge()
+    real = Judge()
     with TemporaryDirectory(dir=home) as folder:
         async with open_bench(Settings(home=Path(folder, "home"))) as bench:
-            for seed in SEEDS[:1] if quick else SEEDS:
-                for name, (compose, encoding) in FILMS.items():
-                    place = Set(photos, files, np.random.default_rng([seed, len(name)]))
-                    path = Path(folder, f"{name}-{seed}.mp4")
-                    true = await asyncio.to_thread(lambda p=path, t=compose(place), e=encoding: film.shoot(p, t, **e))
-                    found = await found_in(path, bench)
-                    cuts = [each.start for each in true if each.transition == "cut"]
-                    turns = [each.start for each in true if each.transition in ("fade", "dissolve")]
-                    made.boundaries(name, found, cuts, turns)
-                    made.shots(found, true)
+            made = await _made(files, Path(folder), bench, SEEDS[:1] if quick else SEEDS)
             for name, (cuts, turns) in REAL.items():
                 if name in files:
                     real.boundaries(name, await found_in(files[name], bench), cuts, turns)
     told = real.figures()
     return {"made": made.figures(), "real": {each: told[each] for each in ("cuts", "gradual")}}
+
+
+async def _made(files: dict[str, Path], folder: Path, bench: Bench, seeds: Sequence[int]) -> Judge:
+    judge = Judge()
+    photos = await asyncio.to_thread(_photos, files)
+    for seed in seeds:
+        for name, (compose, encoding) in FILMS.items():
+            place = Set(photos, files, np.random.default_rng([seed, len(name)]))
+            takes, path = await asyncio.to_thread(compose, place), folder / f"{name}-{seed}.mp4"
+            true = await asyncio.to_thread(partial(film.shoot, path, takes, **encoding))
+            found = await found_in(path, bench)
+            cuts = [each.start for each in true if each.transition == "cut"]
+            turns = [each.start for each in true if each.transition in ("fade", "dissolve")]
+            judge.boundaries(name, found, cuts, turns)
+            judge.shots(found, true)
+    return judge

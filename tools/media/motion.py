@@ -24,13 +24,17 @@ _OVER = 4
 """Points per side that are averaged to one pixel: single points of a fine texture are noise."""
 _SURE = 0.08
 """Height of the correlation's peak from which a shift is believed."""
+_BLOCK, _EVEN = 6, 0.3
+"""Pixels per side of a block, and how far from halfway, as a share of all change, a mixture may be."""
+_SAME = 0.75
+"""Correlation from which two pictures are one that moved or got another light."""
 _QUIET = 1.5
 """Grey levels of mean difference below which nothing has moved."""
 
 Motion = NDArray[np.float32]
 """Shape `[n, 7]`: time; shift of the content right, down (fractions of width and height) and its growth (fraction of
 its size), each a second and NaN where nothing sure can be said; how much moves besides, 0..1; how much of the picture
-turned evenly into another, 0..1, and how alike the two are (correlation, -1..1)."""
+turned evenly into another that is unlike it, 0..1, and how alike the two are (correlation, -1..1)."""
 
 _Grey = NDArray[np.float32]
 
@@ -89,17 +93,31 @@ class Mover:
         return ((across[1] - across[0]) / half_x + (upright[1] - upright[0]) / half_y) / 2
 
     def _mixing(self) -> tuple[float, float]:
-        """An even mixture of before and after lies halfway between them: a cut, a pan or an object does not."""
+        """An even mixture of before and after lies halfway between them: a cut, a pan or an object does not.
+
+        It is judged on the means of blocks, which the motion of both pictures beside their mixing hardly touches.
+        """
         best = (0.0, 1.0)
         for span in (2, 4):
             if len(self._kept) <= span:
                 continue
             first, middle, last = (self._kept[at][1] for at in (-1 - span, -1 - span // 2, -1))
-            apart = float(np.abs(first - last).mean())
-            halfway = float(np.abs(middle - (first + last) / 2).mean())
-            if apart > _QUIET and halfway < 0.3 * apart and apart / 255 > best[0]:
-                best = (apart / 255, _alike(first, last))
+            before, between, after = _blocks(first), _blocks(middle), _blocks(last)
+            apart = float(np.abs(before - after).mean())
+            halfway = float(np.abs(between - (before + after) / 2).mean())
+            if apart <= _QUIET or halfway >= _EVEN * apart or apart / 255 <= best[0]:
+                continue
+            alike = max(_alike(before, after), self._alike_moved(first, last))
+            if alike < _SAME:
+                best = (apart / 255, alike)
         return best
+
+    def _alike_moved(self, before: _Grey, after: _Grey) -> float:
+        """How alike two pictures are where they show the same, once the camera's shift is taken out."""
+        right, down, sure = shift(before * self._window, after * self._window)
+        if sure < _SURE or abs(right) > WIDTH / 2 or abs(down) > HEIGHT / 2:
+            return -1.0
+        return _alike(*_overlap(before, after, round(right), round(down)))
 
 
 def small(frame: "VideoFrame", scaler: "VideoReformatter") -> _Grey:
@@ -140,9 +158,21 @@ def _residual(before: _Grey, after: _Grey, right: int, down: int) -> float:
     height, width = before.shape
     if abs(right) >= width // 2 or abs(down) >= height // 2:
         return float(np.abs(after - before).mean())
+    old, new = _overlap(before, after, right, down)
+    return float(np.abs(new - old).mean())
+
+
+def _overlap(before: _Grey, after: _Grey, right: int, down: int) -> tuple[_Grey, _Grey]:
+    """What both frames show, when the content went so many pixels right and down."""
+    height, width = before.shape
     old = before[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
     new = after[max(0, down) : height - max(0, -down), max(0, right) : width - max(0, -right)]
-    return float(np.abs(new - old).mean())
+    return old, new
+
+
+def _blocks(grey: _Grey) -> _Grey:
+    mean: _Grey = grey.reshape(HEIGHT // _BLOCK, _BLOCK, WIDTH // _BLOCK, _BLOCK).mean(axis=(1, 3))
+    return mean
 
 
 def _alike(one: _Grey, other: _Grey) -> float:
