@@ -43,8 +43,8 @@ class Take:
 
 @dataclass(frozen=True)
 class Truth:
-    """One shot as it is: `start` is the middle of a gradual transition, `shown` what is to be seen, `repeats` the number
-    of the first shot that shows it, from 0."""
+    """One shot as it is: `start` is the middle of a gradual transition, `shown` what is to be seen, `repeats` the
+    number of the first shot that shows it, from 0."""
 
     shown: str
     start: float

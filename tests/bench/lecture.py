@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 RATE, FPS, SCENE = 16_000, 25, 10
-FAST = {"preset": "ultrafast", "g": "250", "crf": "30"}
+FAST = {"preset": "ultrafast", "crf": "30"}
 _PAUSES = (1.2, 0.6, 2.5)
 TITLES = ("The harbour at night", "Ships, cranes and tides", "What the archive keeps")
 
 
 def lecture(
-    path: Path, photos: Sequence[Path], sounds: Sequence[Path], *, minutes: int, height: int = 720, fps: int = FPS
+    path: Path, photos: Sequence[Path], sounds: Sequence[Path], *, minutes: int, height: int = 720, gop: int = 250
 ) -> Path:
-    """Slides, photographs that a camera pans over, and things that move, in turn; `sounds` are read with pauses, and
-    from the beginning again until the film ends. Blocking."""
+    """Slides and photographs that a camera pans over, in turn; `sounds` are played with pauses, and from the beginning
+    again until the film ends. `gop` is the most frames between keyframes. Blocking."""
     import av
 
     folder = path.parent
     once, said = folder / f"{path.stem}-minute.mp4", folder / f"{path.stem}-sound.mp4"
-    _minute(once, photos, height, fps)
+    _minute(once, photos, height, gop)
     _speech(said, sounds)
     with av.open(str(path), "w") as film, av.open(str(once)) as seen, av.open(str(said)) as heard:
         pictures = _Loop(film, seen, seen.streams.video[0])
@@ -68,25 +68,23 @@ class _Loop:
             self._written += 1
 
 
-def _minute(path: Path, photos: Sequence[Path], height: int, fps: int) -> None:
+def _minute(path: Path, photos: Sequence[Path], height: int, gop: int) -> None:
     import av
 
     width = height * 16 // 9
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(
-            "libx264", rate=fps, options={"preset": "ultrafast", "g": "250", "crf": "30"}
-        )
+        stream: Any = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number, image in enumerate(_scenes(photos, width, height, fps)):
+        for number, image in enumerate(_scenes(photos, width, height)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, fps)
+            frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
 
-def _scenes(photos: Sequence[Path], width: int, height: int, fps: int) -> Iterator[Image]:
+def _scenes(photos: Sequence[Path], width: int, height: int) -> Iterator[Image]:
     """Six scenes of ten seconds: a slide, then a photograph over which the camera pans."""
-    count = SCENE * fps
+    count = SCENE * FPS
     for number in range(3):
         slide = _slide(number, width, height)
         for _ in range(count):
