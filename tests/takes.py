@@ -151,7 +151,7 @@ def playing(path: Path, first: int, last: int) -> Draw:
 
     with av.open(str(path)) as container:
         frames = [
-            np.asarray(each.to_image().resize(SIZE, Pillow.Resampling.BILINEAR))
+            np.asarray(Pillow.fromarray(each.to_ndarray(format="rgb24")).resize(SIZE, Pillow.Resampling.BILINEAR))
             for number, each in enumerate(container.decode(video=0))
             if first <= number < last
         ]

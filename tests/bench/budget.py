@@ -7,7 +7,6 @@ there is a first timeline. Each time from nothing kept and no model loaded.
 import asyncio
 import os
 import time
-from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,11 +44,8 @@ async def _first(film: Path, home: Path) -> dict[str, Any]:
     async with open_bench(Settings(home=home)) as bench:
         media = await bench.media.put(film, name=film.name)
         began = time.perf_counter()
-        async with aclosing(watch(media, bench)) as timelines:
-            async for timeline in timelines:
-                seconds = time.perf_counter() - began
-                return {"seconds": round(seconds, 2), **_told(timeline)}
-    return {}
+        timeline = await anext(aiter(watch(media, bench)))
+        return {"seconds": round(time.perf_counter() - began, 2), **_told(timeline)}
 
 
 async def _within(film: Path, home: Path, budget: float, minutes: int) -> dict[str, Any]:

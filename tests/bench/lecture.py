@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 RATE, FPS, SCENE = 16_000, 25, 10
-FAST = {"preset": "ultrafast", "crf": "30"}
 _PAUSES = (1.2, 0.6, 2.5)
 TITLES = ("The harbour at night", "Ships, cranes and tides", "What the archive keeps")
 
@@ -73,7 +72,9 @@ def _minute(path: Path, photos: Sequence[Path], height: int, gop: int) -> None:
 
     width = height * 16 // 9
     with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
+        stream: Any = container.add_stream(
+            "libx264", rate=FPS, options={"preset": "ultrafast", "crf": "30", "g": str(gop)}
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, image in enumerate(_scenes(photos, width, height)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")

@@ -77,7 +77,7 @@ async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
         film = Path(folder, "film.mp4")
         await asyncio.to_thread(lambda: lecture(film, photos, sounds, minutes=minutes, height=1080, gop=_GOP))
         made = time.perf_counter() - began
-        figures = {
+        figures: dict[str, Any] = {
             "minutes": minutes,
             "film_mb": round((await asyncio.to_thread(film.stat)).st_size / 2**20, 1),
             "made_seconds": round(made, 1),
