@@ -7,9 +7,11 @@ there is a first timeline. Each time from nothing kept and no model loaded.
 import asyncio
 import os
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 from ingestion.timeline import Timeline
 from ingestion.watch import watch
@@ -44,8 +46,9 @@ async def _first(film: Path, home: Path) -> dict[str, Any]:
     async with open_bench(Settings(home=home)) as bench:
         media = await bench.media.put(film, name=film.name)
         began = time.perf_counter()
-        timeline = await anext(aiter(watch(media, bench)))
-        return {"seconds": round(time.perf_counter() - began, 2), **_told(timeline)}
+        async with aclosing(cast("AsyncGenerator[Timeline, None]", watch(media, bench))) as timelines:
+            timeline = await anext(timelines)
+            return {"seconds": round(time.perf_counter() - began, 2), **_told(timeline)}
 
 
 async def _within(film: Path, home: Path, budget: float, minutes: int) -> dict[str, Any]:
