@@ -1,6 +1,7 @@
 """A second interpreter with pins of its own: built once, shared, and an engine living there."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -13,8 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
+from api.cli import models as command
+from api.models import is_installed
 from tests.tools.foreign import Foreign, write_wheel
-from tools.catalog import Catalog, Row
+from tools.catalog import Catalog, File, Row
 from tools.devices import Costs, Devices
 from tools.errors import EngineFailed, InvalidInput, NotInstalled
 from tools.events import ModelEvent
@@ -200,6 +203,28 @@ async def test_code_that_came_with_weights_has_no_network(tmp_path: Path, wheels
             if not getattr(lease.running, "offline", False):
                 pytest.skip("this kernel lets nobody leave the network")
             assert await lease.call(Foreign.reach, port) != "reached"
+
+
+async def test_the_command_line_fetches_and_removes_it(
+    tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    files = [File(name="model.bin", sources=[f"file:{tmp_path}/model.bin"])]
+    one, two = row(files=files), row(id="other", files=files)
+    monkeypatch.setattr(command, "load_catalog", lambda: Catalog(models=[one, two], profiles={}))
+    settings = Settings(home=tmp_path / "home", cache=tmp_path / "cache", _env_file=None)
+    environments = Environments(settings.cache / "environments", offline=True)
+    await command.fetch(settings, ["foreign", "other"], as_json=True)
+    fetched = json.loads(capsys.readouterr().out)["models"]
+    assert all(each["bytes"] > 10_000 for each in fetched)
+    assert is_installed(one, WeightStore(settings.cache), settings)
+    await command.remove(settings, ["foreign"], as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"removed": ["foreign"], "bytes": pytest.approx(7, abs=300)}
+    assert not environments.missing(two)
+    assert not is_installed(one, WeightStore(settings.cache), settings)
+    await command.remove(settings, ["other"], as_json=True)
+    assert json.loads(capsys.readouterr().out)["bytes"] > 10_000
+    assert environments.missing(two)
 
 
 async def test_arrays_pass_to_an_old_numpy(tmp_path: Path) -> None:

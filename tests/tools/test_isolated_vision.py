@@ -33,8 +33,12 @@ pytestmark = pytest.mark.anyio
 
 ENGINE = "tools.vision.isolated:Isolated"
 CODE = Path(__file__).with_name("remote_code")
-PINS = ["transformers==4.36.2", "numpy==1.26.4", "pillow==10.4.0", "accelerate==0.25.0"]
+PINS = ["transformers==4.36.2", "numpy==1.26.4", "pillow==10.4.0", "accelerate==0.25.0", "peft==0.7.1"]
 WORDS = prompt("image_question").format(question="What is it?")
+CLIP_WORDS = prompt("clip_question").format(question="What is it?", when=", taken at 0.0, 1.5 seconds")
+LIES = {"video_chatgpt.py": "video-chatgpt/code/video_chatgpt/model.py"}
+LIES["videochat2.py"] = "videochat2/code/videochat2/mistral/videochat2_it_hd_mistral.py"
+"""Where code lies that comes out of a repository, not with the weights."""
 
 
 def torch_pin() -> str:
@@ -67,23 +71,23 @@ async def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         if "Failed to fetch" in error.message:
             pytest.skip("needs the packages of 2023: neither uv's cache nor a package index has them")
         raise
-    code = folder / "code_of_tiny"
-    code.mkdir()
     for each in CODE.glob("*.py.txt"):
-        (folder if each.name.startswith("make") else code).joinpath(each.stem).write_text(each.read_text())
+        name = "make.py" if each.stem == "make.py" else LIES.get(each.stem, f"code_of_tiny/{each.stem}")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(each.read_text())
     for number in range(2):
         Image.fromarray(noise(number)).save(folder / f"{number}.png")
-    said = await run(python, str(folder / "make.py"), str(folder), WORDS)
+    said = await run(python, str(folder / "make.py"), str(folder), WORDS, CLIP_WORDS)
     rows = {
         family: tiny(
             f"tiny-{family}",
             version,
             bare.requirements,
-            files=[File(name=each.name, sources=[f"file:{each}"]) for each in sorted((folder / family).iterdir())],
+            files=repository(folder / family),
             trust_remote_code=True,
-            options={"family": family, "images": FAMILIES[family].most_images},  # type: ignore[attr-defined]
+            options={"family": family, "images": FAMILIES[family].most_images, "weights_only": True},  # type: ignore[attr-defined]
         )
-        for family in ("cogvlm", "qwen-vl")
+        for family in FAMILIES
     }
     return Made(home, python, rows, said)
 
@@ -92,6 +96,11 @@ def tiny(id: str, python: str, requirements: list[str], **more: Any) -> Row:
     about: dict[str, Any] = {"title": id.title(), "capability": "vision-language", "engine": ENGINE, "licence": "MIT"}
     about |= {"isolation": "process", "memory": 1.0, "commercial": True}
     return Row.model_validate({**about, "id": id, "python": python, "requirements": requirements, **more})
+
+
+def repository(folder: Path) -> list[File]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return [File(name=str(path.relative_to(folder)), sources=[f"file:{path}"]) for path in paths]
 
 
 async def run(*command: str) -> dict[str, str]:
@@ -122,6 +131,17 @@ async def test_it_answers_through_the_endpoint_as_without_us(
     assert told["model"] == f"tiny-{family}"
     assert told["text"] == made.said[f"{family} {' '.join(map(str, shown))}"].strip()
     assert len(set(made.said.values())) == len(made.said), "the images decide what is said"
+
+
+@pytest.mark.parametrize("family", ["video-chatgpt", "videochat2"])
+async def test_it_answers_about_a_clip_as_without_us(served: Served, made: Made, family: str) -> None:
+    refs = await uploaded(served, 2)
+    asked = {"images": refs, "times": [0, 1.5], "question": "What is it?", "most_tokens": 12}
+    told = await call(served, "describe_clip", model=f"tiny-{family}", **asked)
+    assert (told["model"], told["times"]) == (f"tiny-{family}", [0, 1.5])
+    assert told["text"] == made.said[f"{family} 0 1"].strip()
+    turned = await call(served, "describe_clip", model=f"tiny-{family}", **{**asked, "images": refs[::-1]})
+    assert turned["text"] != told["text"], "the order of the frames decides what is said"
 
 
 async def test_killed_its_memory_is_back_and_the_next_question_is_answered(served: Served, made: Made) -> None:
