@@ -62,8 +62,9 @@ async def fetch(settings: Settings, models: list[str], *, as_json: bool) -> None
     Without names, those of the profile that are not on request.
     """
     catalog, store, environments = _shelves(settings)
-    listed = [row for row in profile_rows(catalog, settings) if not row.on_request]
-    rows = [_fetchable(catalog, id) for id in models] or listed
+    rows = [_fetchable(catalog, id) for id in models] or [
+        row for row in profile_rows(catalog, settings) if not row.on_request
+    ]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -21,6 +21,7 @@ from tools.catalog import Catalog, File, Row
 from tools.devices import Costs, Devices
 from tools.errors import EngineFailed, InvalidInput, NotInstalled
 from tools.events import ModelEvent
+from tools.isolation import Limits, process
 from tools.isolation.environments import Environments
 from tools.residency import Residency
 from tools.settings import Settings
@@ -196,12 +197,14 @@ async def test_code_that_came_with_weights_has_no_network(tmp_path: Path, wheels
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1")
     port = server.sockets[0].getsockname()[1]
     trusted, remote = row(), row(id="remote", trust_remote_code=True)
+    python = await Environments(tmp_path / "environments").ensure(trusted)
+    async with process.spawn(trusted.engine, row=trusted, python=python, limits=Limits(network=False)) as probe:
+        if not probe.offline:
+            pytest.skip("this kernel lets nobody leave the network")
     async with server, opened(tmp_path, trusted, remote) as models:
         async with models.use("foreign") as lease:
             assert await lease.call(Foreign.reach, port) == "reached"
         async with models.use("remote") as lease:
-            if not getattr(lease.running, "offline", False):
-                pytest.skip("this kernel lets nobody leave the network")
             assert await lease.call(Foreign.reach, port) != "reached"
 
 

@@ -84,7 +84,8 @@ class VideoChat2:
         import torch
 
         frames = torch.from_numpy(np.stack([_sized(image, question.images[0]) for image in question.images]))
-        columns, rows = _tiles(*frames.shape[1:3], most=int(self._config.dynamic_config.hd_num))
+        height, width = frames.shape[1:3]
+        columns, rows = _tiles(height, width, int(self._config.dynamic_config.hd_num))
         pixels = frames.permute(0, 3, 1, 2).float()
         pixels = torch.nn.functional.interpolate(
             pixels, size=(rows * _TILE, columns * _TILE), mode="bicubic", align_corners=False
