@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.api.conftest import Served
-from tests.tools.test_vision_language import call, noise, seeing_host, uploaded
+from tests.tools.seeing_hosts import call, noise, seeing_host, uploaded
 from tools.catalog import File, Row, load_catalog
 from tools.describing import prompt
 from tools.errors import InvalidInput, NotInstalled
