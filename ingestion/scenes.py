@@ -16,6 +16,8 @@ _SHARE = 0.15
 """Share of the picture from which a colour is one of its main ones."""
 _COLOURS = 3
 _HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (195, "cyan"), (255, "blue"), (290, "purple"))
+_NEAR = 0.02
+"""Seconds by which the clocks of pictures and shots may differ."""
 _PRINT = (16, 9)
 _SAME_MEAN, _SAME_MOST = 7.0, 30.0
 """Grey levels by which two prints of the same picture may differ: on average, and nearly everywhere."""
@@ -25,6 +27,8 @@ LEAST_CAMERA = 1.5
 """Seconds of a shot under which nothing is said of its camera."""
 _CLEAR = 0.2
 """Motion beside the camera's own from which the camera cannot be told."""
+_FLAT, _SAME_PLACES = 2.0, 0.93
+"""Standard deviation below which a picture is empty, and how alike (correlation) two others are that are the same."""
 _APART = 32.0
 """Grey levels by which the prints of two shots differ on average."""
 
@@ -77,9 +81,14 @@ def same(one: str, other: str) -> bool:
     """Whether two prints are of the same picture, perhaps compressed anew or with a little moved in it."""
     if not one or not other:
         return False
-    first, second = (np.frombuffer(bytes.fromhex(each), np.uint8).astype(np.int16) for each in (one, other))
+    first, second = (np.frombuffer(bytes.fromhex(each), np.uint8).astype(np.float32) for each in (one, other))
     apart = np.abs(first - second)
-    return float(apart.mean()) <= _SAME_MEAN and float(np.quantile(apart, 0.95)) <= _SAME_MOST
+    if float(apart.mean()) > _SAME_MEAN or float(np.quantile(apart, 0.95)) > _SAME_MOST:
+        return False
+    # dark pictures differ by little: what there is in them must be in the same places
+    first, second = first - first.mean(), second - second.mean()
+    size = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return size < _FLAT**2 * len(first) or float((first * second).sum()) >= _SAME_PLACES * size
 
 
 def apart(one: str, other: str) -> bool:
@@ -107,8 +116,8 @@ def scenes(shots: Sequence["Shot"], pictures: Sequence[Shown]) -> list[ShotSeen]
     for shot in shots:
         while at < len(pictures) and pictures[at].end <= shot.start:
             at += 1
-        inside = [each for each in _from(pictures, at, shot.end) if each.end > shot.start]
-        own = [each for each in inside if each.start >= shot.start - 0.05] or inside
+        inside = [each for each in _from(pictures, at, shot.end - _NEAR) if each.end > shot.start]
+        own = [each for each in inside if each.start >= shot.start - _NEAR] or inside
         if not own:
             continue
         key = max(own, key=lambda each: min(each.end, shot.end) - max(each.start, shot.start))

@@ -29,8 +29,10 @@ def lecture(
         pictures = _Loop(film, seen, seen.streams.video[0])
         speech = _Loop(film, heard, heard.streams.audio[0])
         for minute in range(1, minutes + 1):
-            pictures.write(until=minute * 60.0)
-            speech.write(until=minute * 60.0)
+            # the last frames must not reach over the end: two hours are the longest that is taken
+            until = minute * 60.0 - (0.2 if minute == minutes else 0.0)
+            pictures.write(until)
+            speech.write(until)
     once.unlink()
     said.unlink()
     return path
