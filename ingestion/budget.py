@@ -42,7 +42,7 @@ _NO_TIME = "There was no time for it within the budget."
 Piece = Literal["picture", "text", "stretch"]
 _SHARES: dict[Piece, float] = {"stretch": 0.45, "text": 0.25, "picture": 0.3}
 """Of the time, when there is work of every kind."""
-_GUESSES: dict[Piece, float] = {"stretch": 4.0, "text": 4.0, "picture": 1.0}
+_GUESSES: dict[Piece, float] = {"stretch": 2.5, "text": 2.5, "picture": 1.0}
 """What a piece takes that was never timed, in pictures; its first one loads its model as well."""
 
 _See = Callable[[Sequence[Picture], Bench], Awaitable[list[Look]]]
