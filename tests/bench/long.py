@@ -38,10 +38,10 @@ _KILL_AT = 0.5
 
 @dataclass
 class Peak:
-    """Most resident memory at one moment, in MB: the whole family, and without the processes that hold models."""
+    """Most memory at one moment, in MB that no other process shares: the whole family, the watching process, which also
+    holds the models that run in threads, and the largest of its children, which decode or hold a model."""
 
     whole: float = 0.0
-    without_models: float = 0.0
     processes: dict[str, float] = field(default_factory=dict)
 
     def take(self, process: psutil.Process) -> None:
@@ -49,9 +49,9 @@ class Peak:
         for each in (process, *process.children(recursive=True)):
             # one that ends while it is looked at holds nothing any more
             with contextlib.suppress(psutil.Error):
-                sizes.append((_role(each, process), each.memory_full_info().uss / 2**20))
+                role = "watching" if each.pid == process.pid else "child"
+                sizes.append((role, each.memory_full_info().uss / 2**20))
         self.whole = max(self.whole, sum(size for _, size in sizes))
-        self.without_models = max(self.without_models, sum(size for role, size in sizes if role != "model"))
         for role, size in sizes:
             self.processes[role] = round(max(self.processes.get(role, 0.0), size), 1)
 
@@ -119,7 +119,6 @@ def _memory(watched: Watched) -> dict[str, Any]:
     return {
         "seconds": round(watched.seconds, 1),
         "peak_mb": round(watched.peak.whole, 1),
-        "peak_without_models_mb": round(watched.peak.without_models, 1),
         "peak_by_process_mb": watched.peak.processes,
         **{name: told[name] for name in ("pictures", "shots", "segments", "complete", "media_seconds") if name in told},
     }
@@ -133,13 +132,6 @@ def _final(name: str) -> bool:
 def _kept(home: Path) -> dict[str, int]:
     """What the stages have kept, with when it was written."""
     return {path.name: path.stat().st_mtime_ns for path in home.rglob("stages/*.json")}
-
-
-def _role(each: psutil.Process, root: psutil.Process) -> str:
-    if each.pid == root.pid:
-        return "watching"
-    words = " ".join(each.cmdline())
-    return "decoder" if "tools.media" in words else "resource tracker" if "resource_tracker" in words else "model"
 
 
 def _decode_minute(film: Path) -> float:

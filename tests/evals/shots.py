@@ -317,7 +317,7 @@ async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
                 if name in files:
                     real.boundaries(name, await found_in(files[name], bench), cuts, turns)
     told = real.figures()
-    return {"made": made.figures(), "real": {each: told[each] for each in ("cuts", "gradual")}}
+    return {"made": made.figures(), "real": {"cuts": told["cuts"], "gradual": real.turns.figures()}}
 
 
 async def _made(files: dict[str, Path], folder: Path, bench: Bench, seeds: Sequence[int]) -> Judge:
