@@ -1,6 +1,8 @@
 """Frames come at their right times from films of every awkward kind."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from tests.tools.films import Draw, film, number_on, wav
 from tools.errors import InvalidInput
 from tools.media.decode import Decoder
 from tools.media.frames import Frame, FramePlan
+
+ROOT = Path(__file__).parents[2]
 
 
 def seen(path: Path, **plan: object) -> list[Frame]:
@@ -177,3 +181,21 @@ def test_what_is_not_there_cannot_be_asked_for(tmp_path: Path) -> None:
         next(iter(sound.frames(FramePlan())))
     with pytest.raises(InvalidInput, match="no sound"):
         next(iter(Decoder(film(tmp_path / "a.mp4", frames=5)).pcm()))
+
+
+def test_who_stops_early_never_waits_for_the_decoder_for_good(tmp_path: Path) -> None:
+    """With PyAV's own listener to FFmpeg's messages this stands still within a few rounds."""
+    path = film(tmp_path / "a.mp4", frames=120, size=(640, 360), gop=60)
+    program = (
+        "import sys, random\n"
+        "from pathlib import Path\n"
+        "from tools.media.decode import Decoder\n"
+        "from tools.media.frames import FramePlan\n"
+        "decoder = Decoder(Path(sys.argv[1]))\n"
+        "for _ in range(150):\n"
+        "    frames = decoder.frames(FramePlan(start=random.uniform(0, 4), step=0.04))\n"
+        "    next(frames, None)\n"
+        "    frames.close()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, path], timeout=120, cwd=ROOT, check=False)
+    assert ran.returncode == 0

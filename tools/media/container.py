@@ -101,6 +101,18 @@ def _guess(head: bytes) -> str:
     return f"it is {found}" if found else f"it begins with {head[:8]!r}"
 
 
+def quiet() -> None:
+    """Keep FFmpeg's chatter about damaged streams away; what matters is raised. Process-wide: for decoding children.
+
+    PyAV's own listener wants the interpreter lock, which whoever closes a threaded decoder holds while it waits for the
+    very threads that have something to say: the process then stands still for good.
+    """
+    import av
+
+    av.logging.restore_default_callback()
+    av.logging.set_libav_level(av.logging.FATAL)
+
+
 def head_of(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import InvalidInput, UnsupportedMedia
-from tools.media.container import Bounds, open_safely
+from tools.media.container import Bounds, open_safely, quiet
 from tools.media.frames import Frame, FramePlan
 from tools.media.probe import AudioTrack, Probe, VideoTrack, recorded_at
 from tools.media.sampling import Clock, SlotClock, every_frame, keyframes_first, packets
@@ -29,10 +29,7 @@ class Decoder:
     """Opens the medium for each job anew, so that jobs do not disturb each other's place in the file."""
 
     def __init__(self, path: Path, bounds: Bounds | None = None) -> None:
-        import av
-
-        # FFmpeg's own chatter about damaged streams; what matters is raised
-        av.logging.set_level(av.logging.FATAL)
+        quiet()
         self._path, self._bounds = path, bounds or Bounds()
 
     def probe(self) -> Probe:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from tools.errors import Forbidden, UnsupportedMedia
-from tools.media.container import Bounds
+from tools.media.container import Bounds, quiet
 from tools.media.frames import Image
 from tools.media.sound import Pcm, Resampling
 
@@ -42,9 +42,7 @@ class Streaming:
     """Decodes in a thread, so that a reader who is slow misses frames and the other side never waits."""
 
     def __init__(self, url: str, allow: tuple[str, ...], bounds: Bounds, fps: float, sound: bool) -> None:
-        import av
-
-        av.logging.set_level(av.logging.FATAL)
+        quiet()
         self._url, self._allow, self._bounds = url, allow, bounds
         self._step, self._sound = 1 / fps, sound
         self._changed = threading.Condition()
