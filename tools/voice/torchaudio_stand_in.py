@@ -1,7 +1,8 @@
-"""What coqui-tts takes from torchaudio to build its models, for machines where no torchaudio fits their torch.
+"""What coqui-tts and vocos take from torchaudio to build their models, where no torchaudio fits the torch.
 
 coqui-tts imports torchaudio when it is imported. Speaking itself needs none of it: XTTS holds a spectrogram layer
 in its speaker encoder, whose tables are in the checkpoint and which only works on a recording of a voice to be cloned.
+vocos imports mel scales for vocoders other than ours.
 torchaudio's wheels fit one build of torch; the registries have none for torch without CUDA.
 """
 
@@ -25,17 +26,21 @@ def stand_in() -> bool:
             del sys.modules[name]
         audio, codec = _module("torchaudio"), _module("torchcodec")
         transforms, functional = _module("torchaudio.transforms"), _module("torchaudio.functional")
+        inner = _module("torchaudio.functional.functional")
         layer = _spectrogram_layer()
         for module, name, value in (
             (audio, "transforms", transforms),
             (audio, "functional", functional),
             (audio, "load", _refuse),
             (functional, "resample", _refuse),
+            (functional, "functional", inner),
+            (inner, "_hz_to_mel", _refuse),
+            (inner, "_mel_to_hz", _refuse),
             (transforms, "MelSpectrogram", layer),
             (transforms, "Resample", _refuse),
         ):
             setattr(module, name, value)
-        sys.modules |= {each.__name__: each for each in (audio, codec, transforms, functional)}
+        sys.modules |= {each.__name__: each for each in (audio, codec, transforms, functional, inner)}
         return True
     return False
 
