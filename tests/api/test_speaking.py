@@ -188,7 +188,7 @@ async def test_sanskrit_is_read_by_the_nearest_voice_and_labelled(speaking: Serv
 async def test_a_model_that_cannot_serve_is_replaced_and_the_answer_says_why(speaking: Served) -> None:
     answer = await ask(speaking, text="नमस्ते", language="hi", model="VALL-E X")
     assert (answer.status_code, answer.headers["x-engine"]) == (200, "first")
-    assert "VALL-E X -> the profile's choice" in answer.headers["x-substitution"]
+    assert "vall-e-x -> the profile's choice" in answer.headers["x-substitution"]
     assert "English, Chinese and Japanese only" in answer.headers["x-substitution"]
 
 

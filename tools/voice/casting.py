@@ -18,12 +18,13 @@ NAMES = {
     "hi": "Hindi", "pa": "Punjabi", "gu": "Gujarati", "mr": "Marathi", "bn": "Bengali", "ta": "Tamil", "te": "Telugu",
     "kn": "Kannada", "ml": "Malayalam", "or": "Odia", "as": "Assamese", "kok": "Konkani", "sa": "Sanskrit",
     "ur": "Urdu", "en": "English", "ne": "Nepali", "sd": "Sindhi", "es": "Spanish", "fr": "French", "it": "Italian",
-    "pt": "Portuguese",
+    "pt": "Portuguese", "zh": "Chinese", "ja": "Japanese",
 }  # fmt: skip
 _LONGER = {
     "hin": "hi", "pan": "pa", "guj": "gu", "mar": "mr", "ben": "bn", "tam": "ta", "tel": "te", "kan": "kn", "mal": "ml",
     "ori": "or", "ory": "or", "odia": "or", "oriya": "or", "asm": "as", "gom": "kok", "san": "sa", "urd": "ur",
     "eng": "en", "nep": "ne", "snd": "sd", "bangla": "bn",
+    "zho": "zh", "cmn": "zh", "jpn": "ja",
 }  # fmt: skip
 NEAREST = {
     "kok": ("mr", "no engine here reads Konkani (eSpeak NG spells its vowel signs out): the Marathi voice reads it"),
@@ -38,6 +39,8 @@ OPENAI: dict[str, tuple[Gender, str]] = {
     "verse": ("male", "am_michael"),
 }  # fmt: skip
 """OpenAI's voices and who stands in for them."""
+_FEW = 4
+"""Languages of an engine that are named when it has not the one that was asked for."""
 _ANY = {"default": None, "female": "female", "male": "male"}
 
 
@@ -224,7 +227,9 @@ def _model(bench: Bench, model: str | None, language: str, notes: list[Substitut
         notes.append(Substitution(model, choice.row.id, choice.reason))
     if language in choice.row.languages:
         return choice.row
-    notes.append(Substitution(choice.row.id, "the profile's choice", f"it does not speak {NAMES[language]}"))
+    own = [NAMES.get(each, each) for each in choice.row.languages]
+    only = f", only {', '.join(own)}" if len(own) <= _FEW else ""
+    notes.append(Substitution(choice.row.id, "the profile's choice", f"it does not speak {NAMES[language]}{only}"))
     return None
 
 

@@ -1,11 +1,11 @@
-"""Where sentences end, in Latin, Indian and Arabic scripts; long ones are cut where a reader would breathe."""
+"""Where sentences end, in Latin, Indian, Arabic and Han scripts; long ones are cut where a reader would breathe."""
 
 import re
 from collections.abc import Iterator
 
 _CLOSING = "[\"'”’)\\]]*"
-_END = re.compile(rf"(?:[!?।॥؟۔…]|[.](?={_CLOSING}(?:\s|$|[.!?])))+{_CLOSING}\s*|\n+")
-_BREATH = re.compile(r"(?<=[,;:،—])\s+")
+_END = re.compile(rf"(?:[!?।॥؟۔…。！？]|[.](?={_CLOSING}(?:\s|$|[.!?])))+{_CLOSING}\s*|\n+")
+_BREATH = re.compile(r"(?<=[,;:،—])\s+|(?<=[，、；：])")
 _INITIAL = re.compile(r"(?:^|[\s.])[^\W\d_]\.$")
 _LONGEST = 280
 _SHORTEST = 2

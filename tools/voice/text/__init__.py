@@ -37,7 +37,7 @@ def prepare(text: str, language: str) -> Prepared:
     return Prepared(prepared, sorted(unread))
 
 
-_PART = re.compile(r"(?P<text>.+?)(?P<gap>(?<=[.!?।॥؟۔…])\s+|\n+|$)", re.DOTALL)
+_PART = re.compile(r"(?P<text>.+?)(?P<gap>(?<=[.!?।॥؟۔…。！？])\s+|\n+|$)", re.DOTALL)
 
 
 def _parts(text: str) -> Iterator[tuple[str, str]]:

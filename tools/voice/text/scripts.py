@@ -7,7 +7,7 @@ SCRIPT = {
     **dict.fromkeys(("bn", "as"), "Beng"),
     **dict.fromkeys(("en", "es", "fr", "it", "pt"), "Latn"),
     "pa": "Guru", "gu": "Gujr", "or": "Orya", "ta": "Taml", "te": "Telu", "kn": "Knda", "ml": "Mlym", "ur": "Arab",
-    "sd": "Arab",
+    "sd": "Arab", "zh": "Hani", "ja": "Hira",
 }  # fmt: skip
 """The script of each language that is spoken here."""
 
@@ -25,7 +25,8 @@ def spans(sentence: str, language: str) -> tuple[list[tuple[str, str]], set[str]
     found, unread, lead = list[tuple[str, str]](), set[str](), ""
     for letter in sentence:
         script = script_of(letter)
-        reader = language if script == SCRIPT.get(language) else _READER.get(script or "")
+        own = script == SCRIPT.get(language) or (language == "ja" and script == "Hani")
+        reader = language if own else _READER.get(script or "")
         if script is None and not letter.isalpha():
             # a sign; it waits for the first letter where it comes before all
             if found:
