@@ -212,7 +212,7 @@ def _weights(row: Row, path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        return dict(torch.load(path, map_location="cpu", weights_only=True))  # noqa: TID251
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise _unfit(row, f"{path.name} holds more than tensors, or is broken: {str(error)[:200]}") from error
 
