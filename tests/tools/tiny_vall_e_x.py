@@ -4,6 +4,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 SOUNDS = "_,.!?-~…NQabdefghijklmnopstuvwxyzɑæʃʑçɯɪɔɛɹðəɫɥɸʊɾʒθβŋɦ⁼ʰ`^#*=ˈˌ→↓↑ "
 WORDS = 2
@@ -27,7 +28,7 @@ def make_vall_e_x(folder: Path) -> None:
         from vocos.models import VocosBackbone
     model = VALLE(16, 2, 1, norm_first=True, add_prenet=False, prefix_mode=1, prepend_bos=True, num_quantizers=8)
     torch.save({"model": model.state_dict()}, folder / "vallex-checkpoint.pt")
-    told = {
+    told: dict[str, dict[str, Any]] = {
         "backbone": {
             "input_channels": 8, "dim": 8, "intermediate_dim": 16, "num_layers": 1, "adanorm_num_embeddings": 4,
         },
