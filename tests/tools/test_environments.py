@@ -118,7 +118,7 @@ async def test_an_environment_whose_interpreter_went_is_built_again(tmp_path: Pa
 
 async def test_a_pin_that_nobody_has(tmp_path: Path, wheels: Path) -> None:
     events = list[ModelEvent]()
-    with pytest.raises(NotInstalled, match=r"quaint==9\.9.*models fetch foreign") as caught:
+    with pytest.raises(NotInstalled, match=r"(?s)quaint==9\.9.*models fetch foreign") as caught:
         await Environments(tmp_path).ensure(row("quaint==9.9"), events.append)  # type: ignore[arg-type]
     assert "no version of quaint==9.9" in caught.value.message
     assert events[-1].state == "failed"
