@@ -10,10 +10,10 @@ from ingestion.glance import Glance
 from ingestion.looking import Look
 from ingestion.remembering import Job
 from ingestion.scenes import scenes
+from ingestion.senses import looked
 from ingestion.stages import keep, recall, result_ref
 from ingestion.timeline import Pass, Timeline
 from ingestion.tracks import tracks
-from ingestion.watching import looked
 from knowledge.segment import Segment
 from tools.bench import Bench
 from tools.errors import NotInstalled

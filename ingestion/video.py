@@ -11,9 +11,9 @@ from ingestion.hearing import hear_stage
 from ingestion.listening import listen
 from ingestion.looking import Place
 from ingestion.remembering import Job, Writer, finish_source, forget_some, remember, remembered, start_source
+from ingestion.senses import look_stage
 from ingestion.stages import OnProgress, Progress, Report, Stages, all_failed, count, unheard
 from ingestion.timeline import Pass
-from ingestion.watching import look_stage
 from knowledge.segment import Segment
 from tools.bench import Bench
 from tools.capability import Capability

@@ -14,9 +14,9 @@ import psutil
 from ingestion.frames import Picture, Sampling
 from ingestion.listening import listen
 from ingestion.remembering import Job, Writer
+from ingestion.senses import Feed, faces_stage, objects_stage, text_stage
 from ingestion.stages import Stages
 from ingestion.video import ingest_video
-from ingestion.watching import Feed, faces_stage, objects_stage, text_stage
 from knowledge.open import open_knowledge
 from tests.bench.clips import talk
 from tools.bench import Bench

@@ -2,8 +2,8 @@
 
 from ingestion.frames import Picture
 from ingestion.looking import Look, Place, Screen, faces, screen_text, things
+from ingestion.senses import Pace
 from ingestion.shots import Shot
-from ingestion.watching import Pace
 from tools.looking import SeenFace, SeenObject, SeenText
 from tools.vision import Box
 
