@@ -227,6 +227,7 @@ async def busy(url: str, key: str) -> bool:
 
 
 async def until_idle(url: str, key: str) -> None:
-    async with asyncio.timeout(5):
+    # far below the minute that it would take to write all of it, and enough for a busy machine
+    async with asyncio.timeout(20):
         while await busy(url, key):  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.02)
