@@ -17,11 +17,13 @@ from tools.listening import ListenInput, Spoken, Stretch, TranscribeInput, find_
 from tools.media.probe import Probe
 from tools.speech import SPEECH_TO_TEXT
 
-VERSION = "2"
+VERSION = "3"
 _TURNS = TypeAdapter(list[SpeakerTurn])
 _LEAST, _MOST = 2.0, 15.0
 _PAUSE = 0.8
 _PART = 600.0
+_TOGETHER = 4
+"""Windows heard at once: nearly twice as fast as one after another, and with fewer words wrong."""
 _SENTENCE = re.compile(r"(?<=[.!?…।॥。！？])[\"'”’)\]]*\s+")
 
 
@@ -35,7 +37,9 @@ async def listen(job: Job, *, language: str | None = None) -> AsyncIterator[tupl
         async def work(
             start: float = start, end: float = end, windows: list[Stretch] | None = windows
         ) -> list[Segment]:
-            wanted = TranscribeInput(media=sha, start=start, end=end, language=language, windows=windows)
+            wanted = TranscribeInput(
+                media=sha, start=start, end=end, language=language, windows=windows, batch=_TOGETHER
+            )
             heard = await bench.call(transcribe, wanted)
             made = Made(model=heard.model, version=VERSION)
             said = [_told(each, turns) for each in sentences(heard.segments)]
@@ -50,7 +54,7 @@ async def listen_between(job: Job, start: float, end: float) -> list[Segment]:
     model = job.bench.choose(SPEECH_TO_TEXT).row.id
 
     async def work() -> list[Segment]:
-        heard = await job.bench.call(transcribe, TranscribeInput(media=job.sha, start=start, end=end))
+        heard = await job.bench.call(transcribe, TranscribeInput(media=job.sha, start=start, end=end, batch=_TOGETHER))
         made = Made(model=heard.model, version=VERSION)
         return [_segment(each, job.sha, job.probe, made, job.knowledge_base) for each in sentences(heard.segments)]
 

@@ -125,8 +125,9 @@ class MediaStore:
             shutil.move(spool, str(folder / "blob"))
         else:
             self._fs.put_file(str(spool), str(folder / "blob"))
-        # the meta file is written last: a medium without it was never acknowledged
-        self._fs.pipe_file(str(folder / "media.json"), media.model_dump_json().encode())
+        # the meta file is written last, and at once: a medium without it was never acknowledged, and whoever brings the
+        # same bytes in this moment must not read half of it
+        self._write(folder / "media.json", media.model_dump_json().encode())
         return media
 
     async def get(self, sha: str) -> Media:
