@@ -76,7 +76,7 @@ class TranscribeInput(ListenInput):
     words: bool = Field(False, description="Also time each word.")
     beam: Annotated[int, Field(ge=1, le=10)] = 1
     batch: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Windows heard at once: more is faster, and later in showing the first text."
+        8, description="Windows heard at once, at most: more is faster and takes more memory."
     )
     prompt: Annotated[str, Field(max_length=1_000)] | None = Field(
         None, description="Text in the manner of what is expected: names, spelling, script."

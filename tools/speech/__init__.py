@@ -52,7 +52,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class ListenOptions:
-    """`language` is ISO 639-1, None to detect. `windows` limits listening to these stretches."""
+    """`language` is ISO 639-1, None to detect. `windows` limits listening to these stretches; `batch` of them or fewer
+    are heard at once."""
 
     language: str | None = None
     task: Literal["transcribe", "translate"] = "transcribe"

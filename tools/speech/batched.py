@@ -1,4 +1,4 @@
-"""Many windows of one recording in one pass: cut in pauses, short, and each encoded no longer than it is.
+"""A recording in windows, several in one pass: cut in pauses, short, and each encoded no longer than it is.
 
 Whisper over 30 s ends a window after its first sentences, or begins it in the middle, more often than over 12 s, and
 its encoder costs more than in proportion to its length: two windows of 14 s take two thirds of one of 28 s.
@@ -27,7 +27,7 @@ _CLAUSE = re.compile(r"[,;:،；，、]$")
 
 @dataclass
 class Batched:
-    """Listens to one recording, `batch` windows at a time, and remembers how fast is spoken in it."""
+    """Listens to one recording, up to `batch` windows at a time, and remembers how fast is spoken in it."""
 
     hear: Hear
     batch: int
@@ -37,9 +37,8 @@ class Batched:
 
     def listen(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
         """What is said in the options' windows, in order of time, each batch as soon as it is heard."""
-        spans, echoes = windows(audio, options.windows, longest=LONGEST), Echoes()
-        for first in range(0, len(spans), self.batch):
-            group = spans[first : first + self.batch]
+        echoes = Echoes()
+        for group in _groups(windows(audio, options.windows, longest=LONGEST), self.batch):
             texts = self._together(audio, group, options)
             self._again(audio, group, texts, options)
             for heard in (each for of_window in texts for each in of_window):
@@ -70,6 +69,14 @@ class Batched:
             better = [piece for _ in each for piece in next(heard)]
             if sum(letters(piece.text) for piece in better) > letters(said[number]):
                 texts[number] = better
+
+
+def _groups(spans: list[Span], most: int) -> Iterator[list[Span]]:
+    """The first alone, as somebody may be waiting for the first text, and the others together."""
+    if spans:
+        yield spans[:1]
+    for first in range(1, len(spans), most):
+        yield spans[first : first + most]
 
 
 def _halves(audio: Pcm, span: Span, turns: list[Span]) -> list[Span]:
