@@ -16,6 +16,7 @@ from tests.api.conftest import Served
 from tests.tools.speaking_hosts import from_folder, speaking_host
 from tests.tools.tiny_voices import make_bark, make_mms
 from tools.errors import NotInstalled
+from tools.torchvision_ops import fit_torchvision
 
 TEXTS = [
     f"Sentence number {number}, as somebody would send it who has many to be read aloud."
@@ -27,6 +28,7 @@ async def run(home: Path, data: Path | None, quick: bool) -> dict[str, Any]:
     """Seconds are medians of interleaved rounds; a ratio is one at a time by the batch."""
     if find_spec("transformers") is None or find_spec("torch") is None:
         raise NotInstalled("This bench needs PyTorch and transformers.", remedy="Run `make gpu`.")
+    fit_torchvision()
     figures: dict[str, Any] = {"texts": len(TEXTS), "load": round(os.getloadavg()[0], 2)}
     with tempfile.TemporaryDirectory() as scratch:
         vits, bark = Path(scratch, "vits"), Path(scratch, "bark")
