@@ -49,8 +49,11 @@ def make_mms(folder: Path, *, uroman: bool = False) -> list[str]:
     return ["model.safetensors", "config.json", "vocab.json", "tokenizer_config.json"]
 
 
-def make_bark(folder: Path, *, presets: tuple[str, ...] = ("en_speaker_6", "hi_speaker_0")) -> list[str]:
-    """Bark's repository: a pickle of tensors, three arrays for each preset, and a quarter of a second of speech."""
+def make_bark(
+    folder: Path, *, presets: tuple[str, ...] = ("en_speaker_6", "hi_speaker_0"), tokens: int = 12
+) -> list[str]:
+    """Bark's repository: a pickle of tensors, three arrays for each preset, and a fiftieth of a second of speech for
+    each token of meaning that it may write."""
     import numpy as np
     import torch
     from transformers import BarkConfig, BarkModel, EncodecConfig
@@ -75,7 +78,7 @@ def make_bark(folder: Path, *, presets: tuple[str, ...] = ("en_speaker_6", "hi_s
     config.save_pretrained(folder)
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
     told = {"codebook_size": 1_024, "sample_rate": 24_000, "model_type": "bark"}
-    told |= {"semantic_config": {"max_new_tokens": 12}, "coarse_acoustics_config": {}, "fine_acoustics_config": {}}
+    told |= {"semantic_config": {"max_new_tokens": tokens}, "coarse_acoustics_config": {}, "fine_acoustics_config": {}}
     (folder / "generation_config.json").write_text(json.dumps(told))
     names = ["config.json", "generation_config.json", "pytorch_model.bin", *_multilingual(folder)]
     for place, preset in enumerate(presets):
