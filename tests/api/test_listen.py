@@ -18,7 +18,8 @@ from api.host import Host
 from api.observe import Metrics
 from tests.api.conftest import KEYS, Served, serve
 from tests.api.fakes import open_fake_host
-from tests.bench.speech import JFK, word_errors
+from tests.bench.speech import JFK
+from tests.evals.words import word_errors
 from tests.tools.test_live import EARS, SAID, catalog, sound
 from tools.catalog import load_catalog
 from tools.media.reader import read_pcm

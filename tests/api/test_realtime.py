@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.api.conftest import KEYS, Served, serve
 from tests.api.test_listen import hearing
-from tests.bench.speech import JFK, word_errors
+from tests.bench.speech import JFK
+from tests.evals.words import word_errors
 from tests.tools.test_live import SAID, sound
 from tools.catalog import load_catalog
 from tools.settings import Server, Settings

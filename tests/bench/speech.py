@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.evals.words import word_errors
 from tools.bench import Bench
 from tools.catalog import Row
 from tools.errors import NotFound
@@ -28,16 +28,6 @@ from tools.store import WeightStore
 JFK = "And so my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
 PAUSE = 0.6
 """Seconds of silence between the clips."""
-_WORDS = jiwer.Compose(
-    [
-        jiwer.SubstituteRegexes({r"[—-]": " "}),
-        jiwer.ToLowerCase(),
-        jiwer.RemovePunctuation(),  # type: ignore[no-untyped-call]
-        jiwer.RemoveMultipleSpaces(),
-        jiwer.Strip(),
-        jiwer.ReduceToListOfListOfWords(),
-    ]
-)
 
 Job = Callable[[], Awaitable[str]]
 
@@ -139,7 +129,3 @@ def write(path: Path, audio: NDArray[np.float32]) -> None:
         writer.setsampwidth(2)
         writer.setframerate(RATE)
         writer.writeframes((np.clip(audio, -1, 1) * 32_767).astype("<i2").tobytes())
-
-
-def word_errors(truth: str, text: str) -> float:
-    return float(jiwer.wer(truth, text, reference_transform=_WORDS, hypothesis_transform=_WORDS))

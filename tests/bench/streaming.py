@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.speech import recording, word_errors
+from tests.bench.speech import recording
+from tests.evals.words import word_errors
 from tools.bench import Bench
 from tools.errors import Busy, NotFound
 from tools.open import open_bench

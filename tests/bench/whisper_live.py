@@ -22,7 +22,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.bench.doors import Server, serve
-from tests.bench.speech import recording, word_errors
+from tests.bench.speech import recording
+from tests.evals.words import word_errors
 from tools.errors import EngineFailed, NotFound, NotInstalled
 from tools.open import open_bench
 from tools.settings import Settings

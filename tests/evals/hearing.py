@@ -15,8 +15,9 @@ from typing import Any
 import jiwer
 
 from knowledge.library import LIBRARY, open_library
-from tests.bench.speech import recording, word_errors
+from tests.bench.speech import recording
 from tests.bench.speech import write as write_wav
+from tests.evals.words import word_errors
 from tools.bench import Bench
 from tools.errors import NotFound, SutradharError
 from tools.listening import TranscribeInput, Transcript, transcribe

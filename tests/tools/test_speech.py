@@ -5,11 +5,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-import jiwer
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.evals.words import word_errors
 from tools.catalog import Row
 from tools.errors import InvalidInput
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
@@ -30,21 +30,6 @@ us, we were all going direct to Heaven, we were all going direct the other wayâ€
 present period, that some of its noisiest authorities insisted on its being received, for good or for evil, in the
 superlative degree of comparison only."""
 BECKETT = "Ever tried. Ever failed. No matter. Try again. Fail again. Fail better."
-_WORDS = jiwer.Compose(
-    [
-        jiwer.SubstituteRegexes({r"[â€”-]": " "}),
-        jiwer.ToLowerCase(),
-        jiwer.RemovePunctuation(),  # type: ignore[no-untyped-call]
-        jiwer.RemoveMultipleSpaces(),
-        jiwer.Strip(),
-        jiwer.ReduceToListOfListOfWords(),
-    ]
-)
-
-
-def wer(truth: str, text: str) -> float:
-    truth = " ".join(truth.split())
-    return float(jiwer.wer(truth, text, reference_transform=_WORDS, hypothesis_transform=_WORDS))
 
 
 def noise(seconds: float, loud: float = 0.1) -> NDArray[np.float32]:
@@ -218,7 +203,7 @@ def test_whisper_hears_real_speech(engine: Engine, sound: Sound, options: dict[s
     audio = sound("two_cities.wav")
     turns = engine("silero-vad").turns(audio)
     heard = list(engine("whisper-base").transcribe(audio, ListenOptions(language="en", windows=turns, **options)))
-    assert wer(TWO_CITIES, " ".join(each.text for each in heard)) <= 0.06
+    assert word_errors(TWO_CITIES, " ".join(each.text for each in heard)) <= 0.06
     assert len(heard) >= 6
     assert all(before.start <= after.start and before.end <= after.end for before, after in pairwise(heard))
     assert all(0.5 < each.confidence <= 1 for each in heard)
@@ -234,7 +219,7 @@ def test_whisper_detects_the_language_and_keeps_to_its_windows(engine: Engine, s
     audio = sound("beckett.wav")
     heard = list(engine("whisper-base").transcribe(audio, ListenOptions(windows=[Span(3.2, 6.0)])))
     assert {each.language for each in heard} == {"en"}
-    assert wer("No matter. Try again.", " ".join(each.text for each in heard)) == 0
+    assert word_errors("No matter. Try again.", " ".join(each.text for each in heard)) == 0
     assert all(3.1 <= each.start < each.end <= 6.1 for each in heard)
 
 
