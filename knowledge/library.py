@@ -144,6 +144,16 @@ class Library:
         item = await self._store.aget(_space("artefacts", tenant), sha)
         return str(item.value["name"]) if item else None
 
+    async def artefacts(self, tenant: str) -> dict[str, str]:
+        """Names by hash of the content that the tenant brought or made and that is no source."""
+        found = dict[str, str]()
+        while page := await self._store.asearch(_space("artefacts", tenant), limit=_PAGE, offset=len(found)):
+            found |= {item.key: str(item.value["name"]) for item in page}
+        return found
+
+    async def disown(self, tenant: str, sha: str) -> None:
+        await self._store.adelete(_space("artefacts", tenant), sha)
+
     async def held(self) -> set[str]:
         """The content that any tenant has as a source or has made."""
         return {sha for what in ("sources", "artefacts") for sha in await self._keys((what,))}

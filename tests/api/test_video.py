@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from api.jobs import wait_of
-from knowledge.library import LIBRARY
+from knowledge.library import LIBRARY, SourceChange
 from tests.api.conftest import KEYS, Served, serve
 from tests.api.video_home import opener_of
 from tests.graphs.video_home import TOUR, Scripted
@@ -66,6 +66,39 @@ async def test_short_work_is_the_answer(served: Served, tour: bytes) -> None:
         own = await client.get(f"/api/v1/media/{job['answer']['result']['media']}")
     assert b"coated with gold" in subtitles.content
     assert own.content == tour
+
+
+async def test_an_upload_is_listed_and_forgotten(served: Served, tour: bytes) -> None:
+    async with served.client() as client:
+        job = (await send(client, "generate-content", tour, content_type="subtitles")).json()
+        sha = job["answer"]["result"]["media"]
+        listed = {each["name"]: each for each in (await client.get("/api/v1/media")).json()}
+        assert listed["tour.mp4"] == {"sha256": sha, "name": "tour.mp4", "size": len(tour)}
+        made = [each["media"] for each in job["answer"]["artefacts"]]
+        assert {each["sha256"] for each in listed.values()} == {sha, *made}
+        assert (await client.delete(f"/api/v1/media/{sha}")).json() == {"deleted": True}
+        assert not any(path.read_bytes() == tour for path in kept(served))
+        for gone in (await client.get(f"/api/v1/media/{sha}"), await client.delete(f"/api/v1/media/{sha}")):
+            assert gone.status_code == 404
+        assert (await client.get(f"/api/v1/media/{made[0]}")).status_code == 200
+        assert sha not in {each["sha256"] for each in (await client.get("/api/v1/media")).json()}
+
+
+async def test_what_a_knowledge_base_has_is_forgotten_there(served: Served, tour: bytes) -> None:
+    library = served.app.state.host.bench.part(LIBRARY)
+    async with served.client() as client:
+        sha = (await send(client, "describe", tour)).json()["answer"]["result"]["media"]
+        await library.put("local", "lectures", sha, SourceChange(name="tour.mp4", state="ready"))
+        refused = await client.delete(f"/api/v1/media/{sha}")
+        assert refused.status_code == 409
+        assert "'lectures'" in refused.json()["error"]["message"]
+        assert sha not in {each["sha256"] for each in (await client.get("/api/v1/media")).json()}
+        # another tenant's source keeps the bytes, not the right to them
+        await library.forget("local", "lectures", sha)
+        await library.put("other", "lectures", sha, SourceChange(name="tour.mp4", state="ready"))
+        assert (await client.delete(f"/api/v1/media/{sha}")).status_code == 200
+        assert (await client.get(f"/api/v1/media/{sha}")).status_code == 404
+    assert any(path.read_bytes() == tour for path in kept(served))
 
 
 @pytest.mark.parametrize(
