@@ -8,7 +8,7 @@ from graphs.video import wording
 from graphs.video.condensing import telling
 from graphs.video.observing import Observer, moment_of_shot
 from graphs.video.options import AnalysisType
-from graphs.video.sayings import Saying
+from graphs.video.sayings import Saying, speakers_of
 from graphs.video.state import About, Chapter, Figures, Moment, Scene, Section, Statement
 from ingestion.timeline import Timeline
 from knowledge.segment import moment
@@ -70,7 +70,7 @@ def figures_of(timeline: Timeline, spoken: Sequence[Saying]) -> Figures:
         speech_share=round(min(speech / timeline.duration, 1.0), 3) if timeline.duration else 0.0,
         words=sum(len(words(each.text)) for each in spoken),
         languages=sorted(dict.fromkeys(languages), key=lambda each: -languages.count(each)),
-        speakers=len({each.speaker for each in spoken if each.speaker}),
+        speakers=len(speakers_of(timeline)),
     )
 
 

@@ -26,10 +26,21 @@ class Saying:
 
 
 def heard(timeline: Timeline) -> list[Segment]:
-    """The speech that was understood, in order of time."""
+    """The speech that was understood, in order of time; a speaker is named only beside another one."""
+    spoken = _understood(timeline)
+    if len({each.speaker for each in spoken}) == 1:
+        spoken = [each.model_copy(update={"speaker": None}) for each in spoken]
+    return sorted((each for each in spoken if each.start is not None), key=lambda each: each.start or 0.0)
+
+
+def speakers_of(timeline: Timeline) -> set[str]:
+    """Whose voices were told apart."""
+    return {each.speaker for each in _understood(timeline) if each.speaker}
+
+
+def _understood(timeline: Timeline) -> list[Segment]:
     spoken = [each for each in timeline.segments if each.modality == "speech" and each.text.strip()]
-    sure = [each for each in spoken if each.confidence is None or each.confidence >= SPEECH]
-    return sorted((each for each in sure if each.start is not None), key=lambda each: each.start or 0.0)
+    return [each for each in spoken if each.confidence is None or each.confidence >= SPEECH]
 
 
 def sayings(segments: Iterable[Segment]) -> list[Saying]:

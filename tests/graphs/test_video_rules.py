@@ -176,6 +176,14 @@ def test_sentences_cross_segments_but_not_pauses_or_speakers() -> None:
     assert [said(each).text for each in sayings(two)] == ["Speaker 1, heard: “Hello”", "Speaker 2, heard: “there.”"]
 
 
+def test_a_speaker_is_named_beside_another_one_only() -> None:
+    first, second = spoken("Hello.", 0, 1, speaker="A"), spoken("Hello you.", 3, 4, speaker="B")
+    alone, both = (timeline(5, segments=[first, *more]) for more in ([], [second]))
+    assert [said(each).text for each in sayings(heard(alone))] == ["Heard: “Hello.”"]
+    assert [said(each).text for each in sayings(heard(both))] == ["A, heard: “Hello.”", "B, heard: “Hello you.”"]
+    assert [figures_of(each, sayings(heard(each))).speakers for each in (alone, both)] == [1, 2]
+
+
 def test_what_was_heard_unsurely_is_left_out() -> None:
     assert "mumble" not in " ".join(each.text for each in heard(TOUR))
 

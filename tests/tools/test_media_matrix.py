@@ -185,6 +185,13 @@ def test_the_largest_picture_is_read_and_a_larger_one_refused(tmp_path: Path, vi
         Decoder(path, Bounds(pixels=1920 * 1080)).probe()
 
 
+def test_a_medium_may_end_a_moment_after_its_limit(tmp_path: Path) -> None:
+    path = movie(tmp_path / "a.mp4", "h264", seconds=4.0)
+    assert Decoder(path, Bounds(seconds=3.5)).probe().duration == pytest.approx(4.0, abs=0.1)
+    with pytest.raises(TooLarge, match="lasts 4 s; the limit is 2 s"):
+        Decoder(path, Bounds(seconds=2)).probe()
+
+
 ODD = {
     "av1_video.mkv": ("av1", 0.0),
     "discard_first_keyframe.mp4": ("h264", 0.0),
