@@ -21,6 +21,7 @@ _SIDE = 512
 _CELL = 4
 """Pixels of the network's input per cell of its maps."""
 _BATCH = 4
+"""Images at once on a GPU. On the CPU four take a third longer than one after another, and three times the memory."""
 _MOST = 100
 """Detections per image that are looked at, as in the original graph."""
 
@@ -32,12 +33,13 @@ class CenterNet:
         model = _as_onnx(files["centernet.json"], files["centernet.bin"])
         self._session = open_session(model, device, int(row.options.get("cpu_threads", 0)))
         self._input = self._session.get_inputs()[0].name
+        self._batch = 1 if device == "cpu" else _BATCH
 
     def detect(self, images: list[Image], threshold: float) -> list[list[Detection]]:
         """The things on each image with at least this confidence (0..1), surest first."""
         found: list[list[Detection]] = []
-        for first in range(0, len(images), _BATCH):
-            batch = np.stack([_squared(image) for image in images[first : first + _BATCH]])
+        for first in range(0, len(images), self._batch):
+            batch = np.stack([_squared(image) for image in images[first : first + self._batch]])
             heat, sides = self._session.run(None, {self._input: batch})
             found += [_decode(*maps, threshold) for maps in zip(heat, sides, strict=True)]
         return found
