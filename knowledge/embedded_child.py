@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from knowledge.fusion import CANDIDATES, best, closer, fuse
 from knowledge.optimiser import STATISTICS
-from knowledge.parts import Part, create, edge_filter, load, points
+from knowledge.parts import Part, create, edge_filter, load, points, size
 from knowledge.schema import DENSE, WINDOWS, WORDS, Condition, conditions, of_ids, payload, point_id
 from knowledge.segment import Segment
 from knowledge.sparse import Rarity, document, question
@@ -46,8 +46,10 @@ class EmbeddedEngine:
             names = [f"{1:06d}"]
             create(self._folder / names[0], self._dimensions, log=True).close()
             self._write_manifest(names)
-        self._parts = [self._open(name) for name in names]
+        self._parts = [load(self._folder / name, optimised=name.endswith("o")) for name in names]
         self._replay()
+        for part in self._parts:
+            self._tally(part)
         self._settle()
 
     # what is on disk
@@ -76,20 +78,21 @@ class EmbeddedEngine:
             if folder.is_dir() and folder.name not in names and (everything or folder.name.isdigit()):
                 shutil.rmtree(folder)
 
-    def _open(self, name: str) -> Part:
-        optimised = name.endswith("o")
-        part = load(self._folder / name, optimised=optimised)
-        statistics = self._folder / name / STATISTICS
-        if statistics.exists():
-            self._rarity.merge(json.loads(statistics.read_text()))
-        else:
+    def _tally(self, part: Part) -> None:
+        """Count the words of a part, which the optimiser has done unless something was deleted from it since."""
+        statistics = self._folder / part.name / STATISTICS
+        dumped = json.loads(statistics.read_text()) if statistics.exists() else {}
+        part.points = size(part.shard)
+        if part.points != sum(segments for segments, _, _ in dumped.values()):
+            counted = Rarity()
             for page in points(part.shard):
-                self._count(page)
-        return part
-
-    def _count(self, records: Iterable[Any], sign: int = 1) -> None:
-        for record in records:
-            self._rarity.add(record.payload["tenant"], record.vector[WORDS].indices, sign)
+                _count(counted, page)
+            dumped = counted.dump()
+            if part.optimised:
+                new = statistics.with_suffix(".new")
+                new.write_text(json.dumps(dumped))
+                new.replace(statistics)
+        self._rarity.merge(dumped)
 
     def _replay(self) -> None:
         journal = self._folder / "deleted.jsonl"
@@ -136,7 +139,7 @@ class EmbeddedEngine:
             for each, vector, near in zip(read, vectors, pieces, strict=False)
         }
         known = self._records(self._newest, list(made))
-        self._count(known, -1)
+        _count(self._rarity, known, -1)
         self._newest.shard.update(UpdateOperation.upsert_points([point for _, point in made.values()]))
         self._newest.points += len(made) - len(known)
         self._newest.sources |= {each.source for each in read}
@@ -178,7 +181,7 @@ class EmbeddedEngine:
         if part is not self._newest:
             self._journal.write(json.dumps({"part": part.name, "ids": ids}) + "\n")
             self._journal.flush()
-        self._count(records, -1)
+        _count(self._rarity, records, -1)
         self._take_away(part, ids)
         part.points -= len(ids)
 
@@ -380,6 +383,11 @@ class EmbeddedEngine:
             self._journal.truncate(0)
         self._journal.close()
         self._lock.close()
+
+
+def _count(rarity: Rarity, records: Iterable[Any], sign: int = 1) -> None:
+    for record in records:
+        rarity.add(record.payload["tenant"], record.vector[WORDS].indices, sign)
 
 
 def _of(record: Any, field: str) -> Any:

@@ -93,11 +93,18 @@ def create(folder: Path, dimensions: int, *, log: bool) -> "EdgeShard":
 
 def load(folder: Path, *, optimised: bool) -> Part:
     """Open what is in a folder, and see which sources it holds."""
-    from qdrant_edge import CountRequest, EdgeShard, FacetRequest
+    from qdrant_edge import EdgeShard, FacetRequest
 
     shard = EdgeShard.load(str(folder))
     sources = {str(hit.value) for hit in shard.facet(FacetRequest("source", limit=_VALUES, exact=True)).hits}
-    return Part(folder.name, shard, optimised, shard.count(CountRequest()), sources)
+    return Part(folder.name, shard, optimised, size(shard), sources)
+
+
+def size(shard: "EdgeShard") -> int:
+    """How many points it holds."""
+    from qdrant_edge import CountRequest
+
+    return shard.count(CountRequest())
 
 
 def edge_filter(conditions: Sequence[Condition], hidden: set[str], missing: str = "") -> "Filter":

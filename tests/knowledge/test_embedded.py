@@ -96,6 +96,27 @@ async def test_another_embedding_model_is_refused(tmp_path: Path) -> None:
         await open_embedded(tmp_path, 64, 300)
 
 
+async def test_what_was_deleted_from_an_optimised_part_does_not_count_when_it_is_opened_again(tmp_path: Path) -> None:
+    async def scores(store: EmbeddedStore) -> list[float]:
+        return [hit.score for hit in await store.search("local", Query(words="common word8", limit=3))]
+
+    store = await open_embedded(tmp_path, DIMENSIONS, 200)
+    try:
+        await store.upsert("local", items(0, 450))
+        await store.optimised()
+        await store.delete("local", Where(sources=["film3"]))
+        before = await scores(store)
+    finally:
+        await store.close()
+    for _ in range(2):
+        store = await open_embedded(tmp_path, DIMENSIONS, 200)
+        try:
+            assert await scores(store) == pytest.approx(before, rel=1e-4)
+            assert await store.count("local", Where()) == 450 - 112
+        finally:
+            await store.close()
+
+
 async def test_parts_are_optimised_aside_and_what_happens_meanwhile_is_kept(tmp_path: Path) -> None:
     store = await open_embedded(tmp_path, DIMENSIONS, 200)
     try:

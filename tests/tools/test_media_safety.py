@@ -68,7 +68,7 @@ def test_too_many_pixels_are_refused_before_decoding(tmp_path: Path) -> None:
 
 def test_too_long_too_fast_too_many_too_big(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", frames=50, tone=2.0)
-    refused(path, TooLarge, "lasts 2 s", Bounds(seconds=0.5))
+    refused(path, TooLarge, "lasts 2 s", Bounds(seconds=1.0))
     refused(path, TooLarge, "25 frames a second", Bounds(frame_rate=20))
     refused(path, TooLarge, "2 tracks", Bounds(streams=1))
     refused(path, TooLarge, "bytes", Bounds(size=100))
@@ -177,7 +177,7 @@ async def test_refusals_come_out_of_the_child_as_they_are(tmp_path: Path) -> Non
     with pytest.raises(UnsupportedMedia, match="concat script"):
         await probe(path, Limits())
     with pytest.raises(TooLarge, match="lasts"):
-        await probe(wav(tmp_path / "a.wav", np.zeros(16_000 * 3, np.float32)), Limits(seconds=1.0))
+        await probe(wav(tmp_path / "a.wav", np.zeros(16_000 * 3, np.float32)), Limits(seconds=2.0))
 
 
 async def test_odd_files_are_read_or_refused(data: Path) -> None:

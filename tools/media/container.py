@@ -29,8 +29,8 @@ class Bounds:
 READABLE = "MP4, MOV, MKV, WebM, AVI, MP3, AAC, WAV, FLAC or Ogg"
 HEAD = 4096
 _STILL = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"}
-_LAST = 1.0
-"""Seconds over its limit that a medium may last: of two hours the last picture or sound ends a little later."""
+_BEYOND = 1.0002
+"""Share of its limit that a medium may last: of two hours the last picture or sound ends a moment late."""
 _ATOMS = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"}
 
 
@@ -158,7 +158,7 @@ def _check(container: "InputContainer", bounds: Bounds) -> None:
     if tracks > bounds.streams:
         raise TooLarge(f"The file has {tracks} tracks; the limit is {bounds.streams}.", remedy="Keep the needed ones.")
     seconds = (container.duration or 0) / 1_000_000
-    if seconds > bounds.seconds + _LAST:
+    if seconds > bounds.seconds * _BEYOND:
         raise TooLarge(f"The medium lasts {seconds:.0f} s; the limit is {bounds.seconds:.0f} s.", remedy="Split it.")
     for stream in container.streams.video:
         context = stream.codec_context
