@@ -158,7 +158,8 @@ async def test_the_running_node_is_lit_and_states_are_listed(console: str, page:
     await page.keyboard.press("Enter")
     await page.wait_for_selector(".state", timeout=15_000)
     await page.click(".state >> nth=0")
-    assert "go on" in await page.inner_text(".json")
+    # the viewer draws what it is given a moment later
+    await page.wait_for_function("document.querySelector('.json')?.innerText.includes('go on')", timeout=15_000)
 
 
 async def test_the_running_node_of_a_sub_graph_is_lit(console: str, page: "Page") -> None:
