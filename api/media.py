@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 
-from api.deps import BenchDep
+from api.deps import BenchDep, HostDep
 from api.ownership import name_of
 from knowledge.library import LIBRARY
 from tools.errors import Conflict, NotFound
@@ -51,7 +51,7 @@ async def medium(sha: Sha, bench: BenchDep) -> FileResponse:
 
 
 @router.delete("/{sha}")
-async def forget(sha: Sha, bench: BenchDep) -> dict[str, bool]:
+async def forget(sha: Sha, host: HostDep, bench: BenchDep) -> dict[str, bool]:
     """Forget an upload, or what was made, with its frames and timeline; a source is forgotten at its knowledge base."""
     library = bench.part(LIBRARY)
     await name_of(bench, sha)
@@ -61,6 +61,8 @@ async def forget(sha: Sha, bench: BenchDep) -> dict[str, bool]:
             remedy=f"Forget it there: DELETE /api/v1/knowledge/sources/{sha}?knowledge_base={bases[0]}.",
         )
     await library.disown(bench.tenant, sha)
+    # whoever still watches it would bring its pictures back
+    await host.runs.cancel_on(sha, tenant=bench.tenant)
     if sha not in await library.held():
         await bench.media.delete(sha)
     return {"deleted": True}

@@ -141,6 +141,13 @@ class Runs:
             live.stop.set()
             await asyncio.wait({live.task})
 
+    async def cancel_on(self, source: str, *, tenant: str = "local") -> None:
+        """Stop the tenant's runs in progress that were asked of this source."""
+        asked = [live.run for live in self._live.values() if live.run.tenant == tenant]
+        for run in asked:
+            if source in Ask.model_validate_json(run.ask).sources:
+                await self.cancel(run.run, tenant=tenant)
+
     async def history(self, thread: str, *, tenant: str = "local", limit: int = 50) -> list[Snapshot]:
         """A thread's checkpoints, the latest first."""
         latest = {row.graph: row for row in await self.runs(thread, tenant=tenant) if row.graph in self._graphs}

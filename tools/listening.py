@@ -219,7 +219,7 @@ class Ears:
 
     def __init__(self, bench: Bench, input: TranscribeInput) -> None:
         self._bench = bench
-        self._asked = input.model
+        self._mixed = input.mixed
         self._lease = AsyncExitStack()
         self._scribe: Scribe | None = None
         self.choice = bench.choose(SPEECH_TO_TEXT, model=input.model, language=input.language)
@@ -255,7 +255,7 @@ class Ears:
         self._lease = AsyncExitStack()
         lease = await self._lease.enter_async_context(self._bench.models.use(choice.row.id, self._bench.emit))
         self._lease_of = lease
-        self._scribe = Scribe(lease)
+        self._scribe = Scribe(lease, mixed=self._mixed)
 
     async def _language(self, audio: Pcm, options: ListenOptions) -> str | None:
         first = replace(options, words=False, batch=1)

@@ -272,5 +272,5 @@ def _share_arenas() -> None:
     """
     import ctypes
 
-    with suppress(AttributeError, OSError):
+    with suppress(AttributeError, OSError, ValueError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, int(os.environ["MALLOC_ARENA_MAX"]))

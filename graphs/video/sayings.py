@@ -28,7 +28,7 @@ class Saying:
 def heard(timeline: Timeline) -> list[Segment]:
     """The speech that was understood, in order of time; a speaker is named only beside another one."""
     spoken = _understood(timeline)
-    if len({each.speaker for each in spoken}) == 1:
+    if len(speakers_of(timeline)) == 1:
         spoken = [each.model_copy(update={"speaker": None}) for each in spoken]
     return sorted((each for each in spoken if each.start is not None), key=lambda each: each.start or 0.0)
 

@@ -1,6 +1,7 @@
 """The command line: quick to start, one JSON object for programs, exit codes that tell."""
 
 import asyncio
+import ctypes
 import json
 import os
 import subprocess
@@ -154,3 +155,31 @@ def test_a_second_host_is_refused(settings: Settings) -> None:
         result = call(settings.home, "up")
     assert result.returncode == 1
     assert "Another host" in result.stderr
+
+
+_HEAPS = """
+import ctypes, os, sys, threading
+from api.cli import _share_arenas
+os.environ["MALLOC_ARENA_MAX"] = sys.argv[1]
+_share_arenas()
+gate = threading.Barrier(8)
+def allocate():
+    gate.wait()
+    kept = [bytearray(90_000) for _ in range(50)]
+    gate.wait()
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+[each.start() for each in threads]
+[each.join() for each in threads]
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+out = libc.fdopen(1, b"w")
+libc.malloc_info(0, ctypes.c_void_p(out))
+libc.fflush(ctypes.c_void_p(out))
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="only glibc has heaps for each thread")
+@pytest.mark.parametrize(("most", "heaps"), [("2", range(1, 3)), ("many", range(3, 99))])
+def test_threads_share_heaps(most: str, heaps: range) -> None:
+    told = subprocess.run([sys.executable, "-c", _HEAPS, most], capture_output=True, text=True, check=True)
+    assert told.stdout.count("<heap nr=") in heaps

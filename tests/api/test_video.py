@@ -1,5 +1,6 @@
 """The video endpoints over real HTTP: a real small film goes in, a watching made by hand looks at it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -82,6 +83,18 @@ async def test_an_upload_is_listed_and_forgotten(served: Served, tour: bytes) ->
             assert gone.status_code == 404
         assert (await client.get(f"/api/v1/media/{made[0]}")).status_code == 200
         assert sha not in {each["sha256"] for each in (await client.get("/api/v1/media")).json()}
+
+
+async def test_what_is_forgotten_is_watched_no_longer(settings: Settings, tour: bytes) -> None:
+    watch = Scripted([TOUR, TOUR], delay=2.0, pictures=True)
+    async with video_host(settings, watch) as served, served.client() as client:
+        job = (await send(client, "describe", tour, headers={"Prefer": "respond-async"})).json()
+        await watch.begun.wait()
+        sha = watch.asked[0]["media"]
+        assert (await client.delete(f"/api/v1/media/{sha}")).status_code == 200
+        assert (await client.get(job["links"]["job"])).json()["status"] == "cancelled"
+        await asyncio.sleep(2.5)
+        assert not [*settings.home.rglob(f"{sha}/**/*")]
 
 
 async def test_what_a_knowledge_base_has_is_forgotten_there(served: Served, tour: bytes) -> None:

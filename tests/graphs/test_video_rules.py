@@ -178,8 +178,11 @@ def test_sentences_cross_segments_but_not_pauses_or_speakers() -> None:
 
 def test_a_speaker_is_named_beside_another_one_only() -> None:
     first, second = spoken("Hello.", 0, 1, speaker="A"), spoken("Hello you.", 3, 4, speaker="B")
+    unknown = spoken("Hm.", 2, 2.5)
     alone, both = (timeline(5, segments=[first, *more]) for more in ([], [second]))
     assert [said(each).text for each in sayings(heard(alone))] == ["Heard: “Hello.”"]
+    beside = timeline(5, segments=[first, unknown])
+    assert [said(each).text for each in sayings(heard(beside))] == ["Heard: “Hello.”", "Heard: “Hm.”"]
     assert [said(each).text for each in sayings(heard(both))] == ["A, heard: “Hello.”", "B, heard: “Hello you.”"]
     assert [figures_of(each, sayings(heard(each))).speakers for each in (alone, both)] == [1, 2]
 

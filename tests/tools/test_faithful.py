@@ -15,7 +15,7 @@ from tools.open import open_bench
 from tools.settings import Settings
 from tools.speech import RATE, SPEECH_TO_TEXT, Heard, ListenOptions, Span, SpeechToText
 from tools.speech.faithful import Scribe, Written
-from tools.speech.script import fidelity, is_faithful, prompt_for, transliterate, writings
+from tools.speech.script import LEAST, fidelity, is_faithful, prompt_for, transliterate, writings
 from tools.speech.spelling import normalised
 from tools.speech.subtitles import Cue, readable, srt, vtt
 
@@ -47,6 +47,12 @@ def test_english_words_in_a_hindi_sentence_are_no_fault() -> None:
     assert not is_faithful("maine meeting mein email भेजा", "hi")
 
 
+def test_where_languages_are_mixed_more_may_be_latin() -> None:
+    text = "मैंने API deployment किया"
+    assert not is_faithful(text, "hi")
+    assert is_faithful(text, "hi", LEAST)
+
+
 def test_every_prompt_is_in_the_script_that_it_shows() -> None:
     for code, writing in writings().items():
         assert fidelity(writing.prompt, code) == 1.0
@@ -63,17 +69,23 @@ class Whispering:
 
     async def stream(self, method: Any, audio: Any, options: ListenOptions) -> AsyncIterator[Heard]:
         self.asked.append(options)
-        helped = (self._helps == "prompt" and options.prompt) or (self._helps == "beam" and options.beam > 1)
+        helped = (
+            (self._helps == "prompt" and options.prompt)
+            or (self._helps == "beam" and options.beam > 1)
+            or (self._helps == "letters" and options.own_script and options.beam == 1)
+        )
         for span in options.windows or []:
             text = "मैं ठीक हूँ." if helped or span.start >= 20 else "main theek hoon."
+            if self._helps == "letters" and options.beam > 1:
+                text = "मैं"
             if span.start < 5:
                 text = "नमस्ते"
             yield Heard(span.start, span.end, text, options.language or "hi", 0.8, [])
 
 
-async def written(ears: Whispering, **options: Any) -> list[Written]:
+async def written(ears: Whispering, *, mixed: bool = False, **options: Any) -> list[Written]:
     spans = [Span(at, at + 4) for at in (0, 8, 14, 22)]
-    scribe = Scribe(cast("Lease[SpeechToText]", ears))
+    scribe = Scribe(cast("Lease[SpeechToText]", ears), mixed=mixed)
     return [each async for each in scribe.write(AUDIO, ListenOptions(windows=spans, **options))]
 
 
@@ -99,14 +111,30 @@ async def test_one_stretch_is_searched_wider_and_what_does_not_help_is_said() ->
     ears = Whispering(helps="beam")
     texts = await written(ears, language="hi")
     assert [each.fidelity for each in texts] == [1.0] * 4
-    assert [each.beam for each in ears.asked] == [1, 5, 5]
+    assert [(each.beam, each.own_script) for each in ears.asked] == [(1, False), (5, True), (5, True)]
     stubborn = await written(Whispering(helps="nothing"), language="hi")
     assert [each.fidelity for each in stubborn] == [1.0, 0.0, 0.0, 1.0]
     assert "did not write it otherwise" in stubborn[1].note
 
 
+async def test_what_a_wide_search_makes_too_short_is_heard_without_other_letters_and_without_prompt() -> None:
+    ears = Whispering(helps="letters")
+    texts = await written(ears, language="hi")
+    assert [each.heard.text for each in texts] == ["नमस्ते", *["मैं ठीक हूँ."] * 3]
+    assert "no other letters at hand" in texts[1].note
+    assert [(each.beam, each.prompt is None) for each in ears.asked[1:3]] == [(5, False), (1, True)]
+
+
+async def test_mixed_languages_keep_all_letters() -> None:
+    ears = Whispering(helps="letters")
+    texts = await written(ears, language="hi", mixed=True)
+    assert not any(each.own_script for each in ears.asked)
+    assert "did not write it otherwise" in texts[1].note
+
+
 async def test_english_is_heard_once_and_translations_are_left_alone() -> None:
-    for options in ({"language": "en"}, {"language": "hi", "task": "translate"}):
+    cases: tuple[dict[str, Any], ...] = ({"language": "en"}, {"language": "hi", "task": "translate"})
+    for options in cases:
         ears = Whispering(helps="nothing")
         texts = await written(ears, **options)
         assert len(ears.asked) == 1

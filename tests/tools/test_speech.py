@@ -16,6 +16,7 @@ from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, Word
 from tools.speech.batched import Batched, phrases
 from tools.speech.coverage import Pace
 from tools.speech.repeats import Echoes, is_loop
+from tools.speech.script import fidelity, prompt_for
 from tools.speech.scripted import Loudness, ScriptedSpeech
 from tools.speech.silero import close_gaps, hysteresis, padded, runs
 from tools.speech.windows import quietest, windows
@@ -50,6 +51,14 @@ def test_a_long_turn_is_cut_where_it_is_quiet() -> None:
     assert cuts[-1].end == 70
     assert all(before.end == after.start for before, after in pairwise(cuts))
     assert all(each.end - each.start <= 30 for each in cuts)
+
+
+@pytest.mark.parametrize("longest", [0.5, 2.0, 4.9, 5.0, 9.0])
+def test_short_windows_go_forward_too(longest: float) -> None:
+    cuts = windows(noise(20), [Span(3, 17)], longest=longest, gap=0)
+    assert (cuts[0].start, cuts[-1].end) == (3, 17)
+    assert all(before.end == after.start for before, after in pairwise(cuts))
+    assert all(0 < each.end - each.start <= longest + 1e-6 for each in cuts)
 
 
 def test_turns_beyond_the_sound_are_not_windows() -> None:
@@ -238,6 +247,16 @@ def test_whisper_invents_nothing_over_silence(engine: Engine) -> None:
 def test_whisper_names_the_language_it_does_not_know(engine: Engine) -> None:
     with pytest.raises(InvalidInput, match="'xx'"):
         list(engine("whisper-base").transcribe(noise(1), ListenOptions(language="xx")))
+
+
+@pytest.mark.weights
+def test_whisper_writes_no_other_letters_than_the_languages_own(engine: Engine, sound: Sound) -> None:
+    def heard(**given: Any) -> str:
+        options = ListenOptions(language="hi", windows=[Span(3.2, 6)], **given)
+        return " ".join(each.text for each in engine("whisper-base").transcribe(sound("beckett.wav"), options))
+
+    assert fidelity(heard(), "hi") == 0
+    assert fidelity(heard(own_script=True, prompt=prompt_for("hi")), "hi") == 1
 
 
 @pytest.mark.weights

@@ -53,7 +53,7 @@ class Heard:
 @dataclass(frozen=True)
 class ListenOptions:
     """`language` is ISO 639-1, None to detect. `windows` limits listening to these stretches; `batch` of them or fewer
-    are heard at once."""
+    are heard at once. `own_script` leaves an engine that can no other letters than the language's own."""
 
     language: str | None = None
     task: Literal["transcribe", "translate"] = "transcribe"
@@ -61,6 +61,7 @@ class ListenOptions:
     beam: int = 1
     batch: int = 1
     prompt: str | None = None
+    own_script: bool = False
     windows: list[Span] | None = None
 
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 
 from tools.capability import Lease
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, SpeechToText
-from tools.speech.script import fidelity, is_faithful, main_script, prompt_for, writings
+from tools.speech.coverage import letters
+from tools.speech.script import LEAST, MAIN, fidelity, is_faithful, main_script, prompt_for, writings
 
 _BEAM = 5
 """Width of the search when a text is still in a wrong script after the script was shown."""
+_ENOUGH = 0.5
+"""Share of the letters heard before under which a text in the right script is not what was said."""
 _PATIENCE = 3
 """Texts in a row that stay in a wrong script before the model is believed to know no better."""
 
@@ -26,10 +29,14 @@ class Written:
 
 
 class Scribe:
-    """Writes down one recording, piece by piece, and remembers whether hearing again has helped."""
+    """Writes down one recording, piece by piece, and remembers whether hearing again has helped.
 
-    def __init__(self, ears: Lease[SpeechToText]) -> None:
+    Where speakers mix languages (`mixed`), more of a text may be in Latin letters, and it is not heard without them.
+    """
+
+    def __init__(self, ears: Lease[SpeechToText], *, mixed: bool = False) -> None:
         self._ears = ears
+        self._mixed = mixed
         self._failed = 0
 
     async def write(self, audio: Pcm, options: ListenOptions) -> AsyncGenerator[Written, None]:
@@ -39,7 +46,7 @@ class Scribe:
             wrong: Heard | None = None
             async with aclosing(_all(self._ears, audio, options)) as stream:
                 async for heard in stream:
-                    if not _is_right(heard, options) and options.prompt is None and self._failed < _PATIENCE:
+                    if not self._is_right(heard, options) and options.prompt is None and self._failed < _PATIENCE:
                         wrong = heard
                         break
                     if not _is_prompt(heard.text, options):
@@ -50,29 +57,35 @@ class Scribe:
             options = _from(_shown(replace(options, language=wrong.language), wrong.language), wrong.start, audio)
 
     async def _judge(self, audio: Pcm, heard: Heard, options: ListenOptions, note: str) -> Written:
-        if not _is_right(heard, options):
+        if not self._is_right(heard, options):
             return await self._once_more(audio, heard, options)
         self._failed = 0
         return _written(heard, note)
 
     async def _once_more(self, audio: Pcm, heard: Heard, options: ListenOptions) -> Written:
-        """The stretch heard with a wide search, where that is in the right script."""
+        """The stretch as a wide search hears it, or else the recogniser without its prompt; both with no other letters
+        than the language's own, unless languages are mixed."""
         found = main_script(heard.text)
-        if self._failed < _PATIENCE:
-            narrow = replace(
-                _shown(options, heard.language), language=heard.language, beam=_BEAM, windows=[_span(heard)]
-            )
-            async with aclosing(_all(self._ears, audio, narrow)) as stream:
+        alone = replace(options, language=heard.language, own_script=not self._mixed, windows=[_span(heard)])
+        ways = [(replace(_shown(alone, heard.language), beam=_BEAM), "a wide search")]
+        if not self._mixed:
+            ways.append((replace(alone, prompt=None), "no other letters at hand"))
+        for way, name in ways if self._failed < _PATIENCE else []:
+            async with aclosing(_all(self._ears, audio, way)) as stream:
                 texts = [each async for each in stream]
             text = " ".join(each.text for each in texts)
-            if text and is_faithful(text, heard.language):
+            if letters(text) >= _ENOUGH * letters(heard.text) and self._is_right(replace(heard, text=text), options):
                 self._failed = 0
                 words = [word for each in texts for word in each.words]
                 sure = sum(each.confidence for each in texts) / len(texts)
                 mended = replace(heard, text=text, words=words, confidence=round(sure, 4))
-                return _written(mended, f"It came out in {found} script and was heard again with a wide search.")
+                return _written(mended, f"It came out in {found} script and was heard again with {name}.")
         self._failed += 1
         return _written(heard, f"It stands in {found} script: {self._ears.row.title} did not write it otherwise.")
+
+    def _is_right(self, heard: Heard, options: ListenOptions) -> bool:
+        least = LEAST if self._mixed else MAIN
+        return options.task == "translate" or is_faithful(heard.text, heard.language, least)
 
 
 async def _all(ears: Lease[SpeechToText], audio: Pcm, options: ListenOptions) -> AsyncGenerator[Heard, None]:
@@ -96,10 +109,6 @@ def _from(options: ListenOptions, start: float, audio: Pcm) -> ListenOptions:
 
 def _span(heard: Heard) -> Span:
     return Span(heard.start, max(heard.end, heard.start + 0.5))
-
-
-def _is_right(heard: Heard, options: ListenOptions) -> bool:
-    return options.task == "translate" or is_faithful(heard.text, heard.language)
 
 
 def _is_prompt(text: str, options: ListenOptions) -> bool:

@@ -229,7 +229,7 @@ class Live:
                     self._options, language=heard.language, prompt=self._options.prompt or prompt_for(heard.language)
                 )
             if not is_faithful(heard.text, heard.language):
-                wide = replace(self._options, prompt=prompt_for(heard.language), beam=5)
+                wide = replace(self._options, prompt=prompt_for(heard.language), beam=5, own_script=True)
                 heard = await self._hear(self._held[max(0, first) : last], wide) or heard
         return heard.moved(turn.start) if heard else None
 

@@ -5,7 +5,7 @@ Imported where it is needed: faster-whisper takes a second to import.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Word
 from tools.speech.repeats import is_loop
 from tools.speech.script import writings
+from tools.speech.vocabulary import Vocabulary
 
 _FRAMES = 100
 """Of the spectrogram in a second."""
@@ -29,16 +30,29 @@ _SILENT, _UNSURE = 0.6, -1.0
 _BEFORE, _AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、।॥۔"
 
 
-def hear(model: WhisperModel, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+@dataclass(frozen=True)
+class Ear:
+    """A model, and which of its tokens write which script."""
+
+    model: WhisperModel
+    vocabulary: Vocabulary
+
+    @classmethod
+    def of(cls, model: WhisperModel) -> "Ear":
+        return cls(model, Vocabulary(model.hf_tokenizer))
+
+
+def hear(ear: Ear, sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
     """What is said in each sound of at most 30 s."""
-    languages = iter(_languages(model, [s for s, each in zip(sounds, options, strict=True) if each.language is None]))
+    untold = [sound for sound, each in zip(sounds, options, strict=True) if each.language is None]
+    languages = iter(_languages(ear.model, untold))
     known = [each if each.language else replace(each, language=next(languages)) for each in options]
     found = dict[int, Heard | None]()
     alike: dict[tuple[Any, ...], list[int]] = {}
     for number, each in enumerate(known):
-        alike.setdefault((each.language, each.task, each.beam, each.prompt), []).append(number)
+        alike.setdefault((each.language, each.task, each.beam, each.prompt, each.own_script), []).append(number)
     for numbers in alike.values():
-        heard = _hear_alike(model, [sounds[number] for number in numbers], known[numbers[0]])
+        heard = _hear_alike(ear, [sounds[number] for number in numbers], known[numbers[0]])
         found.update(zip(numbers, heard, strict=True))
     return [found[number] for number in range(len(sounds))]
 
@@ -55,13 +69,13 @@ def _languages(model: WhisperModel, sounds: list[Pcm]) -> list[str]:
     return [str(each[0][0]).strip("<|>") for each in told]
 
 
-def _hear_alike(model: WhisperModel, sounds: list[Pcm], options: ListenOptions) -> list[Heard | None]:
-    heard = _pass(model, sounds, options, _features(model, sounds))
+def _hear_alike(ear: Ear, sounds: list[Pcm], options: ListenOptions) -> list[Heard | None]:
+    heard = _pass(ear, sounds, options, _features(ear.model, sounds))
     for number, each in enumerate(heard):
         if each is not None and is_loop(each.text):
             # a loop may come from the short window: once more with much silence behind the speech
             longer = min(_WHOLE, len(sounds[number]) * _FRAMES // RATE + _AGAIN)
-            (whole,) = _pass(model, [sounds[number]], options, _features(model, [sounds[number]], longer))
+            (whole,) = _pass(ear, [sounds[number]], options, _features(ear.model, [sounds[number]], longer))
             heard[number] = None if whole is None or is_loop(whole.text) else whole
     return heard
 
@@ -84,9 +98,8 @@ def _encoded(model: WhisperModel, features: NDArray[np.float32]) -> Any:
     return StorageView.from_array(np.concatenate([np.asarray(model.encode(each[None])) for each in features]))
 
 
-def _pass(
-    model: WhisperModel, sounds: list[Pcm], options: ListenOptions, features: NDArray[np.float32]
-) -> list[Heard | None]:
+def _pass(ear: Ear, sounds: list[Pcm], options: ListenOptions, features: NDArray[np.float32]) -> list[Heard | None]:
+    model = ear.model
     tokenizer = Tokenizer(model.hf_tokenizer, model.model.is_multilingual, options.task, options.language)
     before = tokenizer.encode(f" {options.prompt.strip()}") if options.prompt else []
     prompt = model.get_prompt(tokenizer, before, without_timestamps=True)
@@ -98,7 +111,7 @@ def _pass(
         [prompt] * len(sounds),
         beam_size=options.beam,
         max_length=min(model.max_length, len(prompt) + most),
-        suppress_tokens=get_suppressed_tokens(tokenizer, [-1]),
+        suppress_tokens=[*get_suppressed_tokens(tokenizer, [-1]), *_foreign(ear.vocabulary, options)],
         return_scores=True,
         return_no_speech_prob=True,
     )
@@ -110,6 +123,14 @@ def _pass(
         _heard(tokenizer.decode(said), words, each, options, len(sound) / RATE) if said else None
         for said, words, each, sound in zip(tokens, timed, results, sounds, strict=True)
     ]
+
+
+def _foreign(vocabulary: Vocabulary, options: ListenOptions) -> list[int]:
+    """Tokens of scripts that no speech in an Indian language is written in; words of English may be among it."""
+    writing = writings().get(options.language or "")
+    if writing is None or options.task == "translate":
+        return []
+    return vocabulary.foreign(writing.scripts if options.own_script else [*writing.scripts, "Latn"])
 
 
 def _heard(text: str, timed: list[dict[str, Any]], result: Any, options: ListenOptions, length: float) -> Heard | None:

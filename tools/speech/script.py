@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from tools.errors import NotInstalled
 from tools.languages import script_of
 
-LEAST = 0.3
-"""Share of letters in the language's own script under which a text is written in a wrong one; English words that a
-speaker mixes in are often left in Latin letters, and rightly so."""
+MAIN, LEAST = 0.5, 0.3
+"""Share of letters in the language's own script under which a text is written in a wrong one; and where languages are
+mixed. English words that a speaker mixes in are often left in Latin letters, and rightly so."""
 
 Script = Literal["Latn", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym"]
 
@@ -68,9 +68,9 @@ def fidelity(text: str, language: str) -> float | None:
     return round(sum(letters[script] for script in writing.scripts) / letters.total(), 3)
 
 
-def is_faithful(text: str, language: str) -> bool:
+def is_faithful(text: str, language: str, least: float = MAIN) -> bool:
     share = fidelity(text, language)
-    return share is None or share >= LEAST
+    return share is None or share >= least
 
 
 def main_script(text: str) -> str | None:

@@ -24,6 +24,8 @@ class Whisper:
     def __init__(self, row: Row, files: Mapping[str, Path], device: str) -> None:
         from faster_whisper import WhisperModel
 
+        from tools.speech.quick import Ear
+
         kind, _, index = device.partition(":")
         self._only = row.languages[0] if len(row.languages) == 1 else None
         self._model = WhisperModel(
@@ -34,6 +36,7 @@ class Whisper:
             cpu_threads=int(row.options.get("cpu_threads", os.cpu_count() or 1)),
             local_files_only=True,
         )
+        self._ear = Ear.of(self._model)
 
     def transcribe(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
         """Speech as timed text, in order of time, each stretch as soon as it is known."""
@@ -53,7 +56,7 @@ class Whisper:
         from tools.speech.quick import hear
 
         known = [replace(each, language=self._known(each.language)) for each in options]
-        return hear(self._model, sounds, known)
+        return hear(self._ear, sounds, known)
 
     def _known(self, language: str | None) -> str | None:
         language = language or self._only

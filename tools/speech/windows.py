@@ -9,7 +9,7 @@ from tools.speech import RATE, Pcm, Span
 LONGEST = 30.0
 """Seconds that Whisper encodes at once, whatever the length of the speech in it."""
 _SEARCH = 5.0
-"""Seconds before a forced cut in which the quietest place is looked for."""
+"""Seconds before a forced cut in which the quietest place is looked for, in short windows half of the window."""
 _HUSH = 1_600
 """Samples (0.1 s) over which loudness is compared."""
 
@@ -32,9 +32,9 @@ def windows(audio: Pcm, turns: Iterable[Span] | None, *, longest: float = LONGES
 
 
 def _split(audio: Pcm, turn: Span, longest: float) -> Iterator[Span]:
-    start = turn.start
+    start, search = turn.start, min(_SEARCH, longest / 2)
     while turn.end - start > longest:
-        cut = quietest(audio, start + longest - _SEARCH, start + longest)
+        cut = quietest(audio, start + longest - search, start + longest)
         yield Span(start, cut)
         start = cut
     if turn.end > start:
