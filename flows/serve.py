@@ -17,10 +17,12 @@ from datetime import timedelta
 from flows.children import child, follow_parent
 from flows.server import PrefectServer, environment, find_prefect, private_folder
 from tools.errors import NotInstalled
+from tools.isolation.child import stand_back
 from tools.settings import Settings
 
 _WAIT_SECONDS = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_NICE = 10
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -91,6 +93,8 @@ def _wait_for_prefect(settings: Settings) -> PrefectServer:
 def main() -> None:
     """Serve flows until SIGTERM, SIGINT or the end of the parent."""
     follow_parent()
+    # what is ingested can wait, and whoever asks about it cannot
+    stand_back(_NICE)
     settings = Settings()
     # read by Prefect when it is imported, which is why the flows are imported later
     os.environ.update(environment(settings, _wait_for_prefect(settings)))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
-from ingestion.stages import Progress, Report, Stages, keep, recall, result_ref
+from ingestion.stages import Progress, Report, Stages, count, keep, recall, result_ref
 from knowledge.library import Kind, Source, SourceChange, Stage
 from knowledge.segment import Segment
 from knowledge.tools import (
@@ -88,6 +88,8 @@ class Writer:
                 segments = [each for each in batch if each is not None]
                 if segments:
                     await remember(self._bench, segments)
+                    if not self.written:
+                        await show_segments(self._bench, segments)
                     self.written += segments
                     self._stages.progress(Progress(stage="remember", note=f"{len(self.written)} segments"))
 
@@ -140,6 +142,13 @@ async def start_source(media: Media, name: str, bench: Bench, knowledge_base: st
     if probe is not None and probe.duration:
         change = change.model_copy(update={"duration": probe.duration})
     await _put(bench, knowledge_base, media.sha256, change)
+
+
+async def show_segments(bench: Bench, segments: Sequence[Segment]) -> None:
+    """Show in the library that so much of a source can be found already."""
+    if segments:
+        change = SourceChange(segments=count(segments))
+        await _put(bench, segments[0].knowledge_base, segments[0].source, change)
 
 
 async def finish_source(media: Media, name: str, bench: Bench, report: Report, version: str) -> None:

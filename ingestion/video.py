@@ -10,7 +10,16 @@ from ingestion.glance import FROM, Glance, glance
 from ingestion.hearing import hear_stage
 from ingestion.listening import listen
 from ingestion.looking import Place
-from ingestion.remembering import Job, Writer, finish_source, forget_some, remember, remembered, start_source
+from ingestion.remembering import (
+    Job,
+    Writer,
+    finish_source,
+    forget_some,
+    remember,
+    remembered,
+    show_segments,
+    start_source,
+)
 from ingestion.senses import look_stage
 from ingestion.stages import OnProgress, Progress, Report, Stages, all_failed, count, unheard
 from ingestion.timeline import Pass
@@ -51,6 +60,7 @@ async def ingest_video(
         glanced = await glance_stage(media.sha256, probe, bench, reader, stages)
         first = glanced.segments(Place(media.sha256, knowledge_base, probe.recorded_at)) if glanced else []
         await remember(bench, first)
+        await show_segments(bench, first)
         async with Writer(bench, stages) as writer:
             job = Job(media.sha256, probe, bench, knowledge_base, stages, writer)
             await listen_and_look(job, reader)

@@ -124,10 +124,12 @@ class Library:
             )
         return source
 
-    async def sources(self, tenant: str, knowledge_base: str | None = None) -> list[Source]:
-        """The tenant's sources, newest first."""
+    async def sources(
+        self, tenant: str, knowledge_base: str | None = None, state: SourceState | None = None
+    ) -> list[Source]:
+        """The tenant's sources, newest first; those in one state only, where it is given."""
         prefix = _sources(tenant) if knowledge_base is None else _sources(tenant, knowledge_base)
-        items = await self._all(prefix)
+        items = await self._all(prefix, None if state is None else {"state": state})
         found = [Source.model_validate(value) for value in items]
         return sorted(found, key=lambda source: (source.added_at, source.sha256), reverse=True)
 
@@ -181,9 +183,9 @@ class Library:
         item = await self._store.aget(_sources(tenant, knowledge_base), sha)
         return Source.model_validate(item.value) if item else None
 
-    async def _all(self, prefix: tuple[str, ...]) -> list[dict[str, Any]]:
+    async def _all(self, prefix: tuple[str, ...], only: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         values: list[dict[str, Any]] = []
-        while page := await self._store.asearch(prefix, limit=_PAGE, offset=len(values)):
+        while page := await self._store.asearch(prefix, filter=only, limit=_PAGE, offset=len(values)):
             values += [dict(item.value) for item in page]
         return values
 

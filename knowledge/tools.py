@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from knowledge.library import LIBRARY, Name, Sha, Source, SourceChange
+from knowledge.library import LIBRARY, Name, Sha, Source, SourceChange, SourceState
 from knowledge.retrieval import decay, find, index, names, reorder, widen
 from knowledge.segment import Segment
 from knowledge.store import STORE, Hit, Where
@@ -96,6 +96,7 @@ class SourceInput(_Input):
 
 class ListSourcesInput(_Input):
     knowledge_base: Name | None = None
+    state: SourceState | None = Field(None, description="Only those that are queued, running, ready or failed.")
 
 
 class Sources(_Output):
@@ -194,7 +195,7 @@ async def get_source(input: SourceInput, bench: Bench) -> Source:
 @tool(title="List sources")
 async def list_sources(input: ListSourcesInput, bench: Bench) -> Sources:
     """List the videos and documents that were ingested, newest first, with their state and stages."""
-    return Sources(sources=await bench.part(LIBRARY).sources(bench.tenant, input.knowledge_base))
+    return Sources(sources=await bench.part(LIBRARY).sources(bench.tenant, input.knowledge_base, input.state))
 
 
 @tool(title="Forget", effect="write", idempotent=True)

@@ -17,6 +17,7 @@ from tools.events import Emit, ModelEvent
 from tools.isolation import Running
 
 State = Literal["queued", "loading", "ready", "asleep", "leaving"]
+CHAT = "chat"
 SLACK = 1e-9
 """GB that are forgiven: sums of decimal fractions would refuse what fits exactly."""
 
@@ -154,6 +155,17 @@ class Ledger:
         """Wake all who wait for a change."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    async def quiet(self, device: str, most: float) -> bool:
+        """Wait until no chat model of this device is in use or being loaded; False when one still is after so many
+        seconds."""
+        deadline, chats = time.monotonic() + most, (CHAT, device)
+        while any(each.pins for each in self.residents.values() if (each.row.capability, each.row.device) == chats):
+            try:
+                await asyncio.wait_for(self._changed.wait(), max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                return False
+        return True
 
     async def change(self, deadline: float, row: Row) -> None:
         """Wait until something changes; raises `Busy` after the deadline (monotonic time)."""

@@ -33,6 +33,10 @@ class Models(Protocol):
         """A lease on this row's engine, loading it (and making room) when it is absent."""
         ...
 
+    def patient(self) -> Models:
+        """The same models for work that nobody waits for: on a CPU it steps aside for whoever waits for an answer."""
+        ...
+
 
 class ToolHost(Protocol):
     """Another process that owns the models and the store; tools called here run there."""

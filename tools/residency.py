@@ -25,6 +25,7 @@ from tools.errors import Busy, Conflict, EngineFailed, InvalidInput
 from tools.events import Emit, ModelEvent, ignore
 from tools.isolation import Running, process, remote, server, thread
 from tools.isolation.environments import Environments, confinement, variables
+from tools.patience import Patient
 from tools.settings import Settings
 
 P = ParamSpec("P")
@@ -88,6 +89,7 @@ class Residency:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._sweeping: asyncio.Task[None] | None = None
         self._closed = False
+        self._patient = Patient(self.use, partial(self._ledger.quiet, "cpu"))
 
     @asynccontextmanager
     async def use(self, model: str, emit: Emit = ignore) -> AsyncIterator[EngineLease]:
@@ -108,6 +110,10 @@ class Residency:
         finally:
             _HELD.set(held)
             self._release(resident)
+
+    def patient(self) -> Patient:
+        """The same models for work that nobody waits for."""
+        return self._patient
 
     def plan(self, model: str) -> Plan:
         """What `use` would do now, without doing it."""

@@ -12,12 +12,19 @@ from graphs.temporal.understand import general, sought
 from graphs.temporal.verify import Judged, judge_all
 from graphs.temporal.words import content, coverage
 
+_NAMED = 3
+"""Sources that are named at most."""
 SAME = 0.5
 """Share of the question's words that a passage has when it is taken to be about the same thing."""
 
 
-def nothing(plan: Plan) -> Answer:
-    return Answer(text=say("nothing", plan.language), answered=False, citations=[])
+def nothing(plan: Plan, arriving: Sequence[str] = ()) -> Answer:
+    """Not in the material; it may be in the sources that are still being ingested."""
+    text = say("nothing", plan.language)
+    if arriving:
+        names = ", ".join(arriving[:_NAMED]) + (" …" if len(arriving) > _NAMED else "")
+        text = f"{text} {say('arriving', plan.language, names=names)}"
+    return Answer(text=text, answered=False, citations=[])
 
 
 def compose(kept: Sequence[Judged]) -> Answer:

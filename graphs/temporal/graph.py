@@ -21,6 +21,7 @@ def build() -> StateGraph[State, Context, State, State]:
         .add_node(nodes.understand)
         .add_node(nodes.locate)
         .add_node(nodes.gather)
+        .add_node(nodes.linger)
         .add_node(nodes.weigh)
         .add_node(nodes.pinpoint)
         .add_node(nodes.draft)
@@ -28,6 +29,7 @@ def build() -> StateGraph[State, Context, State, State]:
         .add_edge(START, "understand")
         .add_conditional_edges("understand", nodes.after_understanding, ["locate", *SEARCHES])
         .add_conditional_edges("locate", nodes.searches, [*SEARCHES])
+        .add_conditional_edges("linger", nodes.searches, [*SEARCHES])
         .add_edge("verify", END)
     )
     for search in SEARCHES:
@@ -45,6 +47,7 @@ def begin(ask: Ask) -> dict[str, Any]:
         "now": ask.now or datetime.now(UTC),
         "turns": ask.turns,
         "evidence": [],
+        "lingered": False,
         "fits": {},
         "draft": "",
         "answer": None,
@@ -56,6 +59,8 @@ def note(node: str, update: Mapping[str, Any]) -> str:
     if plan := update.get("plan"):
         where = span(plan.where.start, plan.where.end) if plan.where.start is not None else ""
         return f"{plan.kind}, {plan.language}: {plan.topic}" if node == "understand" else where
+    if node == "linger":
+        return "for the first look at what has just been brought"
     if "found" in update or "evidence" in update:
         count = len(update.get("found", update.get("evidence", [])))
         return f"{count} moment{'' if count == 1 else 's'}"

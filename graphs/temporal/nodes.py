@@ -13,6 +13,7 @@ from graphs.context import Context
 from graphs.events import Answer, Citation, Cited, Evidence
 from graphs.speak import speak
 from graphs.temporal.answering import compose, extract, nothing, trusted
+from graphs.temporal.arriving import arriving, first_look, unseen, warming
 from graphs.temporal.evidence import cite, fuse, place, readable
 from graphs.temporal.memory import around, look, scopes, where_of
 from graphs.temporal.phrases import Phrase
@@ -120,17 +121,29 @@ async def recall(state: Search, runtime: Runtime[Context]) -> State:
     return {"found": found}
 
 
-async def gather(state: State, runtime: Runtime[Context]) -> Command[Literal["weigh", "pinpoint", "draft", "__end__"]]:
+async def gather(
+    state: State, runtime: Runtime[Context]
+) -> Command[Literal["linger", "weigh", "pinpoint", "draft", "__end__"]]:
     """Fuse what the searches found and show it at once."""
     plan = state["plan"]
     evidence = cite(fuse(state.get("found", []), sought(plan.topic, plan.kind), hinted(plan.question)))
+    if not evidence and not state.get("lingered") and unseen(await arriving(_bench(runtime), plan.scope)):
+        return Command(goto="linger")
     runtime.context.emit(Evidence(moments=evidence))
     if not evidence:
-        return Command(update={"answer": nothing(plan)}, goto="__end__")
+        return Command(update=await _unanswered(plan, runtime), goto="__end__")
     update: State = {"evidence": evidence}
     if plan.language == "en":
         return Command(update=update, goto="weigh")
     return Command(update=update, goto="pinpoint" if plan.kind == "moment" else "draft")
+
+
+async def linger(state: State, runtime: Runtime[Context]) -> State:
+    """Wait for the first look at what has just been brought, and search once more."""
+    bench = _bench(runtime)
+    async with warming(bench, _writer(bench)):
+        await first_look(bench, state["plan"].scope)
+    return {"lingered": True, "found": Overwrite([])}  # type: ignore[typeddict-item]
 
 
 async def weigh(state: State, runtime: Runtime[Context]) -> Command[Literal["pinpoint", "draft", "__end__"]]:
@@ -151,7 +164,7 @@ async def weigh(state: State, runtime: Runtime[Context]) -> Command[Literal["pin
     if plan.kind == "moment":
         return Command(update={"fits": fits}, goto="pinpoint")
     if not trusted(plan, evidence, fits, REFUSE_BELOW):
-        return Command(update={"answer": nothing(plan)}, goto="__end__")
+        return Command(update=await _unanswered(plan, runtime), goto="__end__")
     ordered = sorted(state["evidence"], key=lambda each: -fits.get(each.n, -100.0))
     return Command(update={"fits": fits, "evidence": ordered}, goto="draft")
 
@@ -200,8 +213,16 @@ async def verify(state: State, runtime: Runtime[Context]) -> State:
         answer = nothing(plan)
     else:
         answer = extract(plan, evidence, "weak_model", state.get("fits", {}))
+    if not answer.answered:
+        return await _unanswered(plan, runtime)
     _cite_aloud(runtime, answer)
     return {"answer": answer}
+
+
+async def _unanswered(plan: Plan, runtime: Runtime[Context]) -> State:
+    """Not in the material, as far as it is known: what is still being ingested is named."""
+    late = await arriving(_bench(runtime), plan.scope)
+    return {"answer": nothing(plan, [each.name for each in late])}
 
 
 async def _confirmed(runtime: Runtime[Context], judged: Judged) -> bool:

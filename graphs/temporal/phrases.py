@@ -5,12 +5,24 @@ from typing import Literal
 from knowledge.segment import Modality, moment
 
 Phrase = Literal[
-    "nothing", "quote", "only_english", "weak_model", "no_model", "said", "shown", "seen", "page", "cut", "too_early"
+    "nothing",
+    "arriving",
+    "quote",
+    "only_english",
+    "weak_model",
+    "no_model",
+    "said",
+    "shown",
+    "seen",
+    "page",
+    "cut",
+    "too_early",
 ]
 
 _PHRASES: dict[str, dict[Phrase, str]] = {
     "en": {
         "nothing": "The material does not say this.",
+        "arriving": "Still being ingested: {names}.",
         "quote": "The material says: {quote}",
         "only_english": "The installed model writes only English, so here is what the material says: {quote}",
         "weak_model": "The model gave no answer that the material supports. The closest passage says: {quote}",
@@ -24,6 +36,7 @@ _PHRASES: dict[str, dict[Phrase, str]] = {
     },
     "hi": {
         "nothing": "सामग्री में यह नहीं मिला।",
+        "arriving": "इन पर अभी काम चल रहा है: {names}।",
         "quote": "सामग्री में लिखा है: {quote}",
         "only_english": "यहाँ का मॉडल केवल अंग्रेज़ी लिखता है, इसलिए सामग्री के अपने शब्द: {quote}",
         "weak_model": "मॉडल से ऐसा उत्तर नहीं मिला जिसे सामग्री प्रमाणित करे। सबसे निकट का अंश: {quote}",

@@ -58,7 +58,8 @@ class Options(BaseModel):
 class State(TypedDict, total=False):
     """`fits` are cross-encoder logits by the evidence's number; they are empty where none is installed.
 
-    `timeless` says that what a question says about time is no condition.
+    `timeless` says that what a question says about time is no condition. `lingered` says that the first look at
+    what is being ingested was waited for.
     """
 
     question: str
@@ -70,6 +71,7 @@ class State(TypedDict, total=False):
     plan: Plan
     found: Annotated[list[Found], operator.add]
     evidence: list[Citation]
+    lingered: bool
     fits: dict[int, float]
     draft: str
     answer: Answer | None

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from api.discovery import secret
 from tests.api.conftest import Served
+from tools.residency import Residency
+from tools.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -56,3 +59,21 @@ async def test_a_slow_reader_still_gets_the_result(open_door: Served) -> None:
     async with open_door.client(headers={"Accept": "text/event-stream"}) as client:
         answer = await client.post("/api/v1/tools/echo", json={"text": "a", "times": 100})
     assert frames(answer.text)[-1][0] == "result"
+
+
+async def test_what_the_flow_runner_calls_steps_aside_for_who_waits(
+    locked: Served, keyed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    def patient(models: Residency) -> Residency:
+        asked.append("patient")
+        return models
+
+    monkeypatch.setattr(Residency, "patient", patient)
+    service = {"Authorization": f"Bearer {secret(keyed.home, 'service')}", "X-Sutradhar-Tenant": "team-a"}
+    for client, times in ((locked.of("team-a"), 0), (locked.client(headers=service), 1)):
+        async with client:
+            answer = await client.post("/api/v1/tools/echo", json={"text": "ab", "times": 1})
+        assert answer.status_code == 200, answer.text
+        assert len(asked) == times

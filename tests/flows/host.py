@@ -80,6 +80,9 @@ class NoModels:
     def use(self, model: str, emit: Emit = ignore) -> AbstractAsyncContextManager[Lease[Any]]:
         raise NotInstalled("The fake host has no models.")
 
+    def patient(self) -> "NoModels":
+        return self
+
 
 @asynccontextmanager
 async def open_fake_host(host: FakeHost, home: Path) -> AsyncIterator[FakeHost]:

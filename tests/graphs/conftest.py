@@ -29,6 +29,9 @@ class NoModels:
     def use(self, model: str, emit: Emit = ignore) -> AbstractAsyncContextManager[Any]:
         raise NotInstalled(f"There is no {model!r} here.")
 
+    def patient(self) -> "NoModels":
+        return self
+
 
 @pytest.fixture
 def bench(settings: Settings) -> Bench:

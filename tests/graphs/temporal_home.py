@@ -27,7 +27,14 @@ from tools.toolbox import Tool
 SHA = "a" * 64
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOURCE = Source(
-    sha256=SHA, knowledge_base="kb", name="tour.mp4", kind="video", duration=70.0, added_at=NOW, updated_at=NOW
+    sha256=SHA,
+    knowledge_base="kb",
+    name="tour.mp4",
+    kind="video",
+    duration=70.0,
+    state="ready",
+    added_at=NOW,
+    updated_at=NOW,
 )
 
 
@@ -49,18 +56,24 @@ def segment(modality: Modality, text: str, *, source: str = SHA, **more: Any) ->
 
 
 class WordHost:
-    """A host whose memory and cross-encoder only count shared words; the latter may be absent."""
+    """A host whose memory and cross-encoder only count shared words; the latter may be absent.
 
-    def __init__(self, segments: Sequence[Segment], reranks: bool) -> None:
+    Where its source is `arriving`, that is so for ever, and nothing of it is remembered before somebody has asked
+    `unseen` times which are.
+    """
+
+    def __init__(self, segments: Sequence[Segment], reranks: bool, arriving: bool = False, unseen: int = 0) -> None:
         self._segments = segments
         self._reranks = reranks
+        self._arriving = arriving
+        self._unseen = unseen
 
     async def call(self, tool: Tool[Any, Any], input: BaseModel, bench: Bench) -> Any:
         match input:
             case RecallInput():
                 return self._recall(input)
             case ListSourcesInput():
-                return Sources(sources=[SOURCE])
+                return Sources(sources=self._sources(input))
             case RerankInput() if not self._reranks:
                 raise NotInstalled("There is no reranker here.")
             case RerankInput():
@@ -69,8 +82,18 @@ class WordHost:
                 return Reranked(ranking=[Ranked(index=each, score=scores[each]) for each in order], model="words")
         raise AssertionError(f"nobody should call {tool.name}")
 
+    def _sources(self, input: ListSourcesInput) -> list[Source]:
+        source = SOURCE.model_copy(update={"state": "running"}) if self._arriving else SOURCE
+        if input.state == "running" and self._unseen:
+            self._unseen -= 1
+        elif self._arriving:
+            source = source.model_copy(update={"segments": {"speech": 1}})
+        return [source] if input.state in {None, source.state} else []
+
     def _recall(self, input: RecallInput) -> Recalled:
         wanted, where = content(input.question), input.where
+        if self._unseen:
+            return Recalled(groups=[])
         fitting = [
             Evidence(segment=each, score=coverage(wanted, each.text), neighbours=[])
             for each in self._segments
@@ -90,6 +113,8 @@ async def temporal(
     script: Sequence[dict[str, Any]] = (),
     *,
     reranks: bool = True,
+    arriving: bool = False,
+    unseen: int = 0,
     languages: Sequence[str] = ("en",),
 ) -> AsyncIterator[Runs]:
     """Runs over these memories; an empty script is a model that must not be asked."""
@@ -102,6 +127,6 @@ async def temporal(
     ]
     catalog = Catalog(models=models, profiles=catalog.profiles)
     async with open_bench(settings, catalog=catalog) as bench:
-        ready = replace(bench, host=WordHost(segments, reranks))
+        ready = replace(bench, host=WordHost(segments, reranks, arriving, unseen))
         async with open_runs(ready) as runs:
             yield runs

@@ -7,6 +7,7 @@ import pytest
 
 from graphs.events import AgentEvent, Answer, Cited, Evidence, Step, Token
 from graphs.runs import Runs
+from graphs.temporal import arriving as first_looks
 from tests.graphs.conftest import ending, heard
 from tests.graphs.temporal_home import segment, spoken, temporal
 from tools.settings import Budget, Settings
@@ -205,6 +206,32 @@ async def test_empty_memory_says_so(settings: Settings) -> None:
         answer, events = await asked(runs, "Where was the mirror built?")
     assert (answer.answered, answer.citations) == (False, [])
     assert ending(list(enumerate(events))).status == "done"
+
+
+async def test_the_first_look_at_what_has_just_been_brought_is_waited_for(settings: Settings) -> None:
+    said = [{"say": "The mirror was built at Goddard in Greenbelt [1]."}]
+    async with temporal(settings, TALK, said, arriving=True, unseen=3) as runs:
+        answer, events = await asked(runs, "Where was the mirror built?")
+    assert answer.answered
+    assert nodes(events).count("linger") == 1
+    assert nodes(events).count("recall_speech") == 2
+    assert len([event for event in events if isinstance(event, Evidence)]) == 1
+
+
+async def test_what_is_still_being_ingested_is_named_where_nothing_is_found(settings: Settings) -> None:
+    async with temporal(settings, [], arriving=True) as runs:
+        answer, events = await asked(runs, "Where was the mirror built?")
+    assert not answer.answered
+    assert answer.text == "The material does not say this. Still being ingested: tour.mp4."
+    assert "linger" not in nodes(events)
+
+
+async def test_nobody_waits_for_a_first_look_for_ever(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_looks, "_MOST", 0.5)
+    async with temporal(settings, TALK, arriving=True, unseen=1_000) as runs:
+        answer, events = await asked(runs, "Where was the mirror built?")
+    assert "Still being ingested" in answer.text
+    assert nodes(events).count("linger") == 1
 
 
 async def test_the_picture_shows_the_parallel_searches(settings: Settings) -> None:

@@ -26,7 +26,8 @@ async def test_a_source_is_added_changed_and_forgotten(library: Library) -> None
     assert added.state == "queued"
     ready = await library.put("local", "main", SHA, SourceChange(state="ready", duration=16.6, segments={"speech": 3}))
     assert (ready.name, ready.kind, ready.duration, ready.added_at) == ("film.mp4", "video", 16.6, added.added_at)
-    assert await library.sources("local") == [ready]
+    assert await library.sources("local") == await library.sources("local", state="ready") == [ready]
+    assert await library.sources("local", state="queued") == []
     await library.forget("local", "main", SHA)
     with pytest.raises(NotFound, match="no source"):
         await library.get("local", "main", SHA)

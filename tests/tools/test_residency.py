@@ -44,12 +44,14 @@ def row(
     isolation: Literal["thread", "process"] = "thread",
     device: str = "cpu",
     seconds: float = 1.0,
+    *,
+    capability: str = "fake",
     **options: Any,
 ) -> Row:
     return Row(
         id=id,
         title=id.title(),
-        capability="fake",
+        capability=capability,
         engine="tests.tools.engines:Fake",
         isolation=isolation,
         device=device,

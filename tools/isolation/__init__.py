@@ -13,11 +13,13 @@ from tools.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child process may use: `memory` bytes of address space, seconds of processor time, the network or not."""
+    """What a child process may use: `memory` bytes of address space, seconds of processor time, the network or not;
+    `nice` (0..19) is how far it stands back behind others that want the processor."""
 
     memory: int | None = None
     cpu_seconds: float | None = None
     network: bool = True
+    nice: int = 0
 
 
 class Running(Protocol):

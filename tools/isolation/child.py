@@ -10,6 +10,7 @@ aside and other calls go on, so that a slow consumer holds up nobody.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import importlib
@@ -145,8 +146,18 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def stand_back(nice: int) -> None:
+    """Let others go first, `nice` 0..19; where Linux shares the processor out by session first, our session too."""
+    os.nice(nice)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            pathlib.Path("/proc/self/autogroup").write_text(str(nice))
+
+
 def confine(limits: dict[str, Any]) -> bool:
     """Apply limits to this process; returns whether it is cut off from the network."""
+    if limits.get("nice"):
+        stand_back(limits["nice"])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if limits.get("memory"):
         resource.setrlimit(resource.RLIMIT_AS, (limits["memory"], limits["memory"]))

@@ -105,9 +105,12 @@ class Environments:
         return AsyncFileLock(self._root / f".{folder.name}.lock", timeout=-1)
 
 
-def confinement(row: Row) -> Limits | None:
-    """Code that came with a model's weights reads its files and answers; it has nothing to do on the network."""
-    return Limits(network=False) if row.trust_remote_code else None
+def confinement(row: Row) -> Limits:
+    """Code that came with a model's weights reads its files and answers; it has nothing to do on the network.
+
+    The row's option `nice` lets an engine stand back.
+    """
+    return Limits(network=not row.trust_remote_code, nice=int(row.options.get("nice", 0)))
 
 
 def variables(row: Row, python: str | None) -> dict[str, str]:

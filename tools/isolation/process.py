@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -319,7 +320,7 @@ def _orders(engine: str, connection: socket.socket, limits: Limits | None, pytho
         {
             "parent": os.getpid(),
             "connection": connection.fileno(),
-            "limits": {"memory": wanted.memory, "cpu_seconds": wanted.cpu_seconds, "network": wanted.network},
+            "limits": asdict(wanted),
             "path": [str(Path(each).absolute()) for each in sys.path] if same else [],
             "packages": packages,
         }
