@@ -24,6 +24,8 @@ _ROOM: Mapping[Detail, Mapping[str, int]] = {
     "medium": {"speech": 3, "text": 3},
     "high": {"speech": 40, "text": 10},
 }
+_SIGHTS = frozenset({"people", "objects", "actions", "text"})
+"""What is seen in a scene; one without has at least its colours, in whatever detail."""
 _DETAILS: Mapping[Detail, frozenset[str]] = {
     "low": frozenset({"people", "objects", "actions", "text", "speech"}),
     "medium": frozenset({"people", "objects", "actions", "text", "speech", "sound", "camera", "light"}),
@@ -70,7 +72,10 @@ def _wanted(statements: Sequence[Statement], options: VideoOptions, task: Task) 
 def described(scene: Scene, options: VideoOptions) -> Scene:
     """A scene with as much as the level of detail has room for."""
     kinds, room = _DETAILS[options.detail_level], _ROOM[options.detail_level]
-    wanted = [each for each in _wanted(scene.statements, options, "describe") if each.about in kinds]
+    every = _wanted(scene.statements, options, "describe")
+    if _SIGHTS.isdisjoint(each.about for each in every):
+        kinds |= {"scene"}
+    wanted = [each for each in every if each.about in kinds]
     kept = {id(each) for kind, most in room.items() for each in telling(_of(wanted, kind), most)}
     told = [each for each in wanted if each.about not in room or id(each) in kept]
     return scene.model_copy(update={"statements": told})

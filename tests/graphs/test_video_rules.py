@@ -14,11 +14,12 @@ from graphs.video.condensing import telling
 from graphs.video.files import cues_of
 from graphs.video.joining import held
 from graphs.video.observing import said
-from graphs.video.options import VideoOptions
+from graphs.video.options import Detail, VideoOptions
 from graphs.video.sayings import heard, sayings
 from graphs.video.scenes import scenes_of
 from graphs.video.seeing import observe
 from graphs.video.state import Statement
+from graphs.video.telling import described
 from ingestion.timeline import Pass, Timeline
 from tests.graphs.video_home import TOUR, segment, shot, spoken, timeline, track
 
@@ -45,6 +46,18 @@ def test_the_tour_in_statements() -> None:
         ["An animal is in view.", "Heard: “Each segment is coated with gold.”"],
     ]
     assert [scene.same_as for scene in scenes] == [None, None, 1]
+
+
+@pytest.mark.parametrize("detail", ["low", "medium"])
+def test_a_scene_of_which_nothing_else_is_seen_has_its_colours(detail: Detail) -> None:
+    shots = [shot(0.0, 10.0, colours=["grey", "white"]), shot(10.0, 20.0, colours=["red"])]
+    seen = timeline(20, tracks=[track("cup", 12.0, 18.0, 0.8)], shots=shots)
+    options = VideoOptions(detail_level=detail)
+    first, second = (described(each, options) for each in observe(seen, options).scenes)
+    assert "Mostly grey and white tones." in [each.text for each in first.statements]
+    assert [each.text for each in second.statements if "cup" in each.text or "tones" in each.text] == [
+        "A cup is in view."
+    ]
 
 
 def test_every_statement_has_its_moments() -> None:
