@@ -22,7 +22,7 @@ from tools.settings import Settings
 
 _WAIT_SECONDS = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-_NICE = 10
+_NICE = 5
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

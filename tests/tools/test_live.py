@@ -125,6 +125,25 @@ async def test_a_long_turn_ends_behind_settled_sentences(bench: Bench) -> None:
     assert max(longest) < 12
 
 
+@pytest.mark.parametrize(
+    ("again", "final"), [("मैं ठीक हूँ आप कैसे हैं", "मैं ठीक हूँ आप कैसे हैं"), ("मैं", "main theek hoon aap kaise hain")]
+)
+async def test_what_comes_out_in_latin_is_heard_again_in_its_own_letters(bench: Bench, again: str, final: str) -> None:
+    asked = list[ListenOptions]()
+
+    async def hear(part: Pcm, options: ListenOptions) -> Heard | None:
+        asked.append(options)
+        text = again if options.own_script else "main theek hoon aap kaise hain"
+        return Heard(0.0, len(part) / RATE, text, "hi", 0.9, words(text))
+
+    async with bench.engine(VOICE_ACTIVITY) as detector:
+        live = Live(hear, detector, ListenOptions(language="hi"))
+        events = await events_of(live, sound((1, 0), (3, 0.3), (2, 0)), step=1.0)
+    said = [event for event in events if isinstance(event, Said) and event.ended]
+    assert [event.text for event in said] == [final]
+    assert {(each.own_script, each.beam) for each in asked} == {(False, 1), (True, 5)}
+
+
 async def test_a_click_and_silence_are_no_turns(bench: Bench) -> None:
     async with Desk().seat(bench, choose(bench, None, "en"), ListenOptions(language="en")) as live:
         assert await events_of(live, sound((2, 0), (0.05, 0.5), (5, 0))) == []

@@ -6,13 +6,10 @@ from dataclasses import dataclass, replace
 
 from tools.capability import Lease
 from tools.speech import RATE, Heard, ListenOptions, Pcm, Span, SpeechToText
-from tools.speech.coverage import letters
-from tools.speech.script import LEAST, MAIN, fidelity, is_faithful, main_script, prompt_for, writings
+from tools.speech.script import LEAST, MAIN, fidelity, is_faithful, main_script, mends, prompt_for, writings
 
 _BEAM = 5
 """Width of the search when a text is still in a wrong script after the script was shown."""
-_ENOUGH = 0.5
-"""Share of the letters heard before under which a text in the right script is not what was said."""
 _PATIENCE = 3
 """Texts in a row that stay in a wrong script before the model is believed to know no better."""
 
@@ -37,6 +34,7 @@ class Scribe:
     def __init__(self, ears: Lease[SpeechToText], *, mixed: bool = False) -> None:
         self._ears = ears
         self._mixed = mixed
+        self._least = LEAST if mixed else MAIN
         self._failed = 0
 
     async def write(self, audio: Pcm, options: ListenOptions) -> AsyncGenerator[Written, None]:
@@ -74,7 +72,7 @@ class Scribe:
             async with aclosing(_all(self._ears, audio, way)) as stream:
                 texts = [each async for each in stream]
             text = " ".join(each.text for each in texts)
-            if letters(text) >= _ENOUGH * letters(heard.text) and self._is_right(replace(heard, text=text), options):
+            if mends(text, heard.text, heard.language, self._least):
                 self._failed = 0
                 words = [word for each in texts for word in each.words]
                 sure = sum(each.confidence for each in texts) / len(texts)
@@ -84,8 +82,7 @@ class Scribe:
         return _written(heard, f"It stands in {found} script: {self._ears.row.title} did not write it otherwise.")
 
     def _is_right(self, heard: Heard, options: ListenOptions) -> bool:
-        least = LEAST if self._mixed else MAIN
-        return options.task == "translate" or is_faithful(heard.text, heard.language, least)
+        return options.task == "translate" or is_faithful(heard.text, heard.language, self._least)
 
 
 async def _all(ears: Lease[SpeechToText], audio: Pcm, options: ListenOptions) -> AsyncGenerator[Heard, None]:

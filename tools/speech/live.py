@@ -11,7 +11,7 @@ from tools.capability import Lease
 from tools.errors import InvalidInput
 from tools.speech import FRAME, RATE, Heard, ListenOptions, Memory, Pcm, VoiceActivity, Word
 from tools.speech.agreement import Agreement, joined
-from tools.speech.script import fidelity, is_faithful, prompt_for
+from tools.speech.script import fidelity, is_faithful, mends, prompt_for
 from tools.speech.spelling import normalised
 from tools.speech.windows import quietest
 
@@ -230,7 +230,8 @@ class Live:
                 )
             if not is_faithful(heard.text, heard.language):
                 wide = replace(self._options, prompt=prompt_for(heard.language), beam=5, own_script=True)
-                heard = await self._hear(self._held[max(0, first) : last], wide) or heard
+                again = await self._hear(self._held[max(0, first) : last], wide)
+                heard = again if again and mends(again.text, heard.text, heard.language) else heard
         return heard.moved(turn.start) if heard else None
 
     def _said(self, turn: _Turn, heard: Heard, words: list[Word], *, ended: bool) -> Said:

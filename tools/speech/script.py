@@ -11,10 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tools.errors import NotInstalled
 from tools.languages import script_of
+from tools.speech.coverage import letters
 
 MAIN, LEAST = 0.5, 0.3
 """Share of letters in the language's own script under which a text is written in a wrong one; and where languages are
 mixed. English words that a speaker mixes in are often left in Latin letters, and rightly so."""
+
+_ENOUGH = 0.5
+"""Share of the letters heard before under which a text in the right script is not what was said."""
 
 Script = Literal["Latn", "Deva", "Beng", "Guru", "Gujr", "Orya", "Taml", "Telu", "Knda", "Mlym"]
 
@@ -62,15 +66,21 @@ def prompt_for(language: str | None) -> str | None:
 def fidelity(text: str, language: str) -> float | None:
     """Share of the letters that are in a script of the language, 0..1; None without letters or for other languages."""
     writing = writings().get(language)
-    letters = Counter(script for character in text if (script := script_of(character)))
-    if writing is None or not letters:
+    counts = Counter(script for character in text if (script := script_of(character)))
+    if writing is None or not counts:
         return None
-    return round(sum(letters[script] for script in writing.scripts) / letters.total(), 3)
+    return round(sum(counts[script] for script in writing.scripts) / counts.total(), 3)
 
 
 def is_faithful(text: str, language: str, least: float = MAIN) -> bool:
     share = fidelity(text, language)
     return share is None or share >= least
+
+
+def mends(text: str, before: str, language: str, least: float = MAIN) -> bool:
+    """Whether a text heard again is in the right script and about as long: letters that a recogniser may not write make
+    it leave out words."""
+    return letters(text) >= _ENOUGH * letters(before) and is_faithful(text, language, least)
 
 
 def main_script(text: str) -> str | None:
