@@ -42,6 +42,10 @@ HOSTED = (
 """OpenAI's own names; they mean whatever the profile uses."""
 
 
+_WHILE_HEARD = 8
+"""Windows heard at once where segments stream as they are heard."""
+
+
 class TranscribeForm(BaseModel):
     """`mode` translate gives English, or with an installed translator `target_language`; transliterate writes the words
     in `script`, letter by letter. Verbatim respells nothing of what the recogniser wrote (a Whisper leaves out fillers
@@ -96,6 +100,7 @@ async def transcribe_speech(
         script=form.script if form.mode == "transliterate" else None,
         verbatim=form.mode == "verbatim",
         mixed=form.mode == "code-mixed",
+        **({"batch": _WHILE_HEARD} if form.real_time else {}),
     )
     bench.choose(SPEECH_TO_TEXT, model=wanted.model, language=wanted.language)
     if form.diarize:

@@ -76,7 +76,7 @@ class TranscribeInput(ListenInput):
     words: bool = Field(False, description="Also time each word.")
     beam: Annotated[int, Field(ge=1, le=10)] = 1
     batch: Annotated[int, Field(ge=1, le=64)] = Field(
-        8, description="Windows heard at once, at most: more is faster and takes more memory."
+        16, description="Windows heard at once, at most: more is faster, takes more memory and tells less often."
     )
     prompt: Annotated[str, Field(max_length=1_000)] | None = Field(
         None, description="Text in the manner of what is expected: names, spelling, script."
@@ -184,6 +184,7 @@ async def transcribe(input: TranscribeInput, bench: Bench) -> Transcript:
     ):
         async for piece in sound:
             options = _options(input, language, await _windows(input, detector, piece))
+            options = replace(options, hurry=piece.start <= input.start)
             hearing.note(piece, options.windows or [])
             if speakers is not None:
                 await speakers.follow(piece, options.windows or [])

@@ -61,8 +61,8 @@ async def _jobs(bench: Bench, path: Path, media: str) -> dict[str, Job]:
     return {
         "raw": lambda: asyncio.to_thread(raw, path, 1),
         "ours": lambda: ours(1),
-        "raw_batched": lambda: asyncio.to_thread(raw, path, 8),
-        "ours_batched": lambda: ours(8),
+        "raw_batched": lambda: asyncio.to_thread(raw, path, 16),
+        "ours_batched": lambda: ours(16),
     }
 
 

@@ -149,6 +149,19 @@ def test_a_window_of_a_batch_whose_text_is_too_short_is_heard_again_by_halves() 
     assert [heard[5].start, heard[6].start] == [60.0, 66.0]
 
 
+@pytest.mark.parametrize(("hurry", "sizes"), [(True, [1, 3, 1]), (False, [3, 2])])
+def test_the_first_window_is_alone_where_somebody_waits_for_it(hurry: bool, sizes: list[int]) -> None:
+    heard = list[int]()
+
+    def hear(sounds: list[Pcm], options: list[ListenOptions]) -> list[Heard | None]:
+        heard.append(len(sounds))
+        return [Heard(0.0, 5.0, f"Number {len(heard)} of {len(sounds)}.", "en", 0.9, []) for _ in sounds]
+
+    turns = [Span(at, at + 5.0) for at in range(0, 75, 15)]
+    list(Batched(hear, 3).listen(noise(75), ListenOptions(language="en", windows=turns, hurry=hurry)))
+    assert heard == sizes
+
+
 def test_a_window_ends_up_in_phrases_with_nothing_lost() -> None:
     text = "No! No! No! Is this “the end”? One two three four five six seven, eight nine ten, twelve thirteen."
     whole = timed(text, 0.9)

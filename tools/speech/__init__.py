@@ -53,13 +53,15 @@ class Heard:
 @dataclass(frozen=True)
 class ListenOptions:
     """`language` is ISO 639-1, None to detect. `windows` limits listening to these stretches; `batch` of them or fewer
-    are heard at once. `own_script` leaves an engine that can no other letters than the language's own."""
+    are heard at once, the first one alone where somebody may be waiting for it (`hurry`). `own_script` leaves an engine
+    that can no other letters than the language's own."""
 
     language: str | None = None
     task: Literal["transcribe", "translate"] = "transcribe"
     words: bool = False
     beam: int = 1
     batch: int = 1
+    hurry: bool = True
     prompt: str | None = None
     own_script: bool = False
     windows: list[Span] | None = None

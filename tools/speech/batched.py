@@ -38,7 +38,7 @@ class Batched:
     def listen(self, audio: Pcm, options: ListenOptions) -> Iterator[Heard]:
         """What is said in the options' windows, in order of time, each batch as soon as it is heard."""
         echoes = Echoes()
-        for group in _groups(windows(audio, options.windows, longest=LONGEST), self.batch):
+        for group in _groups(windows(audio, options.windows, longest=LONGEST), self.batch, hurry=options.hurry):
             texts = self._together(audio, group, options)
             self._again(audio, group, texts, options)
             for heard in (each for of_window in texts for each in of_window):
@@ -71,11 +71,12 @@ class Batched:
                 texts[number] = better
 
 
-def _groups(spans: list[Span], most: int) -> Iterator[list[Span]]:
-    """The first alone, as somebody may be waiting for the first text, and the others together."""
-    if spans:
-        yield spans[:1]
-    for first in range(1, len(spans), most):
+def _groups(spans: list[Span], most: int, *, hurry: bool) -> Iterator[list[Span]]:
+    """The windows together, the first alone where somebody may be waiting for the first text."""
+    alone = 1 if hurry else 0
+    if spans[:alone]:
+        yield spans[:alone]
+    for first in range(alone, len(spans), most):
         yield spans[first : first + most]
 
 

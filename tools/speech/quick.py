@@ -24,6 +24,8 @@ _FRAMES = 100
 _WHOLE = 3_000
 _LEAST, _MARGIN, _AGAIN = 500, 300, 1_000
 """Frames of silence behind the speech: with one second of it Whisper falls into loops, with three it does not."""
+_TOGETHER = 8
+"""Sounds of a pass, at most."""
 _TOKENS, _BYTES = 12, 40
 """Tokens in a second of speech at most; Whisper spells Indian scripts byte by byte."""
 _SILENT, _UNSURE = 0.6, -1.0
@@ -52,8 +54,12 @@ def hear(ear: Ear, sounds: list[Pcm], options: list[ListenOptions]) -> list[Hear
     for number, each in enumerate(known):
         alike.setdefault((each.language, each.task, each.beam, each.prompt, each.own_script), []).append(number)
     for numbers in alike.values():
-        heard = _hear_alike(ear, [sounds[number] for number in numbers], known[numbers[0]])
-        found.update(zip(numbers, heard, strict=True))
+        # those of a pass are encoded at the length of the longest: sounds of like length cost least together
+        numbers.sort(key=lambda number: len(sounds[number]))
+        for first in range(0, len(numbers), _TOGETHER):
+            some = numbers[first : first + _TOGETHER]
+            heard = _hear_alike(ear, [sounds[number] for number in some], known[some[0]])
+            found.update(zip(some, heard, strict=True))
     return [found[number] for number in range(len(sounds))]
 
 
