@@ -36,10 +36,15 @@ def unseen(sources: Sequence[Source]) -> list[Source]:
 
 
 async def first_look(bench: Bench, scope: Where) -> None:
-    """Wait until something of each arriving source is remembered, or it has ended, but not for long."""
-    deadline = time.monotonic() + _MOST
-    while unseen(await arriving(bench, scope)) and time.monotonic() < deadline:  # noqa: ASYNC110 - another process writes
+    """Wait until something of one arriving source is remembered, or one has ended, but not for long: a folder of them
+    takes hours."""
+    deadline, before = time.monotonic() + _MOST, await _unseen(bench, scope)
+    while before and before <= await _unseen(bench, scope) and time.monotonic() < deadline:  # noqa: ASYNC110 - written elsewhere
         await asyncio.sleep(_EVERY)
+
+
+async def _unseen(bench: Bench, scope: Where) -> set[tuple[str, str]]:
+    return {(each.knowledge_base, each.sha256) for each in unseen(await arriving(bench, scope))}
 
 
 @asynccontextmanager

@@ -181,9 +181,9 @@ async def draft(state: State, runtime: Runtime[Context]) -> Command[Literal["ver
     plan, evidence = state["plan"], state["evidence"]
     row = _writer(runtime.context.bench)
     if row is None:
-        return Command(update=_quoted(state, runtime, "no_model"), goto="__end__")
+        return Command(update=await _quoted(state, runtime, "no_model"), goto="__end__")
     if row.languages and not {plan.language, language_of(evidence[0].text)} <= set(row.languages):
-        return Command(update=_quoted(state, runtime, "only_english"), goto="__end__")
+        return Command(update=await _quoted(state, runtime, "only_english"), goto="__end__")
     tokens, passages = SMALL if row.device == "cpu" else LARGE
     shown = readable(evidence, sought(plan.question, "fact"), tokens, passages)
     sure = _sure(plan, state.get("fits", {}), SURE_FROM)
@@ -195,7 +195,7 @@ async def draft(state: State, runtime: Runtime[Context]) -> Command[Literal["ver
     except BudgetSpent:
         raise
     except SutradharError:
-        return Command(update=_quoted(state, runtime, "no_model"), goto="__end__")
+        return Command(update=await _quoted(state, runtime, "no_model"), goto="__end__")
     return Command(update={"draft": text}, goto="verify")
 
 
@@ -247,8 +247,10 @@ def _sure(plan: Plan, fits: Mapping[int, float], least: float) -> bool:
     return general(plan.question) or max(fits.values(), default=least - 1) >= least
 
 
-def _quoted(state: State, runtime: Runtime[Context], why: Phrase) -> State:
+async def _quoted(state: State, runtime: Runtime[Context], why: Phrase) -> State:
     answer = extract(state["plan"], state["evidence"], why, state.get("fits", {}))
+    if not answer.answered:
+        return await _unanswered(state["plan"], runtime)
     _cite_aloud(runtime, answer)
     return {"answer": answer}
 

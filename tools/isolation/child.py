@@ -147,9 +147,9 @@ def die_with_parent(parent: int) -> None:
 
 
 def stand_back(nice: int) -> None:
-    """Let others go first, `nice` 0..19; where Linux shares the processor out by session first, our session too."""
+    """Let others go first, `nice` 0..19; a session of our own too, as Linux shares the processor by session first."""
     os.nice(nice)
-    if sys.platform == "linux":
+    if sys.platform == "linux" and os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):
             pathlib.Path("/proc/self/autogroup").write_text(str(nice))
 

@@ -16,11 +16,11 @@ _PRINTED = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 
 
 class Vocabulary:
-    """Of a tokenizer whose special tokens come last. What was found for a set of scripts is remembered."""
+    """Of a tokenizer; the tokens that were added to its bytes' are in no script. What was found for a set of scripts is
+    remembered."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._end = tokenizer.token_to_id("<|endoftext|>") or tokenizer.get_vocab_size()
         self._foreign: dict[frozenset[str], list[int]] = {}
 
     def foreign(self, scripts: Iterable[str]) -> list[int]:
@@ -28,12 +28,17 @@ class Vocabulary:
         bytes that may go on a letter are in no script."""
         wanted = frozenset(scripts)
         if wanted not in self._foreign:
-            tokens = ((number, self._tokenizer.id_to_token(number)) for number in range(self._end))
-            self._foreign[wanted] = [number for number, token in tokens if token and not _fits(token, wanted)]
+            added = self._tokenizer.get_added_tokens_decoder()
+            tokens = self._tokenizer.get_vocab(with_added_tokens=False).items()
+            self._foreign[wanted] = sorted(
+                number for token, number in tokens if number not in added and not _fits(token, wanted)
+            )
         return self._foreign[wanted]
 
 
 def _fits(token: str, scripts: frozenset[str]) -> bool:
+    if not _bytes().keys() >= set(token):
+        return True
     written = bytes(_bytes()[letter] for letter in token)
     text = written.lstrip(bytes(range(0x80, 0xC0)))
     try:
@@ -54,8 +59,8 @@ def _bytes() -> dict[str, int]:
 def _begins(head: bytes, scripts: frozenset[str]) -> bool:
     """Whether a letter of these scripts begins so, or a mark: the danda is among the letters of Devanagari."""
     length = 2 if head[0] < 0xE0 else 3 if head[0] < 0xF0 else 4
-    if length == 4:
-        return False  # emoji, and scripts that nobody is heard in
+    if length == 4 or len(head) >= length:
+        return False  # emoji and scripts that nobody is heard in; what is no text
     tails = product(range(0x80, 0xC0), repeat=length - len(head))
     begun = {(head + bytes(tail)).decode(errors="ignore") for tail in tails} - {""}
     return any(_script(letter) in scripts or unicodedata.category(letter)[0] == "P" for letter in begun)
